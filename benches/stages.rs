@@ -1,0 +1,3 @@
+//! Each stage of a look, timed. To be written.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! The binary: arguments in, exit code out.
+//!
+//! Owns: nothing but the way into `app`. Invariant: no panic reaches the caller as success.
+
+fn main() {}

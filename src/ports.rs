@@ -1,0 +1,161 @@
+//! What the core needs from the world, as traits the world implements.
+//!
+//! Owns: the traits and their errors. Does not own: any implementation (`device`, `link`, `store`).
+//! Invariants: each trait stays under eight methods; nothing here allocates; a call that can block takes
+//! the longest time it may.
+
+use core::fmt;
+
+use crate::domain::limits::MAX_DETAIL;
+use crate::domain::{FrameMeta, Millis, Mono, Now, Screen};
+
+/// A source of pictures.
+pub trait Camera: Send {
+    /// Waits up to `patience` for the next picture and writes it to `rgb`, which holds
+    /// [`crate::domain::limits::MAX_FRAME_BYTES`]. Frames older than the newest may be passed over.
+    ///
+    /// # Errors
+    /// See [`CameraError`]. After any error but `Ended` the call may be repeated: the camera reopens itself.
+    fn next(&mut self, rgb: &mut [u8], patience: Millis) -> Result<FrameMeta, CameraError>;
+
+    /// The camera in the installer's words: a device path, a file, the simulator.
+    fn name(&self) -> &str;
+}
+
+/// A short text that needs no heap.
+pub type Detail = heapless::String<MAX_DETAIL>;
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CameraError {
+    /// The device is there but delivered nothing in time.
+    Stalled,
+    /// The device went away, or was never there.
+    Gone(Detail),
+    /// The device delivered something that is no picture.
+    Garbage(Detail),
+    /// The device is there but cannot be used: permission, busy, no usable format.
+    Refused(Detail),
+    /// A recording came to its end.
+    Ended,
+}
+
+impl fmt::Display for CameraError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stalled => f.write_str("the camera delivers no frames; check its cable and its power"),
+            Self::Gone(what) => write!(f, "the camera is not there: {what}"),
+            Self::Garbage(what) => write!(f, "the camera delivers no usable picture: {what}"),
+            Self::Refused(what) => write!(f, "the camera cannot be used: {what}"),
+            Self::Ended => f.write_str("the recording has ended"),
+        }
+    }
+}
+
+impl core::error::Error for CameraError {}
+
+/// The door's wires. Levels are logical: the adapter owns polarity.
+pub trait Door: Send {
+    /// Energises (`true`) or releases the relay. Must be idempotent.
+    ///
+    /// # Errors
+    /// When the line cannot be driven; the caller treats the door as in fault.
+    fn set_relay(&mut self, energised: bool) -> Result<(), DoorError>;
+
+    /// The next change of an input since the last call, oldest first; `None` when there is none. Never blocks.
+    ///
+    /// # Errors
+    /// When the lines cannot be read.
+    fn poll_edge(&mut self) -> Result<Option<InputEdge>, DoorError>;
+
+    /// The present level of an input, logical (`true` = active); `None` where the board has no such input.
+    ///
+    /// # Errors
+    /// When the line cannot be read.
+    fn level(&mut self, input: Input) -> Result<Option<bool>, DoorError>;
+}
+
+/// An input of the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Door contact: active while the door stands open.
+    Contact,
+    /// Request-to-exit button: active while pressed.
+    Rex,
+    /// Housing switch: active while the housing is open.
+    Tamper,
+    /// Fire alarm: active while it calls.
+    Fire,
+}
+
+/// A change of an input, not debounced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputEdge {
+    /// Which.
+    pub input: Input,
+    /// The level after the change, logical.
+    pub active: bool,
+    /// When, by the kernel's time stamp where there is one.
+    pub at: Mono,
+}
+
+/// The wires cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoorError(
+    /// Which line and why, for the installer.
+    pub Detail,
+);
+
+impl fmt::Display for DoorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the door's wires cannot be driven: {}", self.0)
+    }
+}
+
+impl core::error::Error for DoorError {}
+
+/// The visitor's display.
+pub trait Display: Send {
+    /// Shows a screen. A failing display never stops the door.
+    ///
+    /// # Errors
+    /// When the panel cannot be written.
+    fn show(&mut self, screen: &Screen) -> Result<(), DisplayError>;
+}
+
+/// The panel cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisplayError(
+    /// Which panel and why, for the installer.
+    pub Detail,
+);
+
+impl fmt::Display for DisplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the display cannot be written: {}", self.0)
+    }
+}
+
+impl core::error::Error for DisplayError {}
+
+/// Both clocks.
+pub trait Clock: Send + Sync {
+    /// Reads them together.
+    fn now(&self) -> Now;
+}
+
+/// Where committed events leave to.
+pub trait Uplink: Send {
+    /// Hands over one committed event as JSON text. Returning `Ok` means it was taken, not that it arrived.
+    ///
+    /// # Errors
+    /// When the link is down; the event stays in the outbox and is offered again.
+    fn offer(&mut self, seq: u64, json: &str) -> Result<(), LinkDown>;
+
+    /// The highest event number whose receipt was confirmed, with all before it.
+    fn confirmed(&mut self) -> u64;
+}
+
+/// The link is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkDown;
