@@ -1,0 +1,158 @@
+//! What an ONNX file may ask for, checked before anything of it is planned.
+//!
+//! Owns: the list of operators and the bounds on numbers that could make a small file ask for a huge amount of
+//! memory or time. Does not own: whether the graph makes sense (tract decides).
+//! Invariant: a graph that passes has no sub-graphs, reads no other file, and holds no size above the bounds.
+
+use std::path::Path;
+
+use tract_onnx::data_resolver::ModelDataResolver;
+use tract_onnx::pb;
+use tract_onnx::tract_hir::internal::{TractResult, anyhow};
+
+use super::EngineError;
+
+/// Operators of the families understood. Whatever makes tensors out of numbers alone (Range, Expand, Tile,
+/// `ConstantOfShape`, Pad) or runs sub-graphs (Loop, If, Scan) is left out on purpose.
+const OPERATORS: &[&str] = &[
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "DequantizeLinear",
+    "Div",
+    "Dropout",
+    "Flatten",
+    "Gather",
+    "Gemm",
+    "GlobalAveragePool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "PRelu",
+    "QuantizeLinear",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Shape",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Squeeze",
+    "Sub",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+    "Upsample",
+];
+
+/// Operator sets understood.
+const OPSETS: core::ops::RangeInclusive<i64> = 7..=22;
+/// Most operators of a graph.
+const MAX_NODES: usize = 4_096;
+/// Most inputs or outputs of one operator.
+const MAX_ARITY: usize = 64;
+/// Most dimensions of a tensor.
+const MAX_RANK: usize = 8;
+/// Most values of one constant.
+const MAX_CONSTANT: i64 = 32 << 20;
+/// Largest kernel, stride, pad, group, axis or integer constant that means a size.
+const MAX_SIZE: i64 = 65_536;
+
+/// Refuses to read weights from other files: a model is one file, and that file was hashed.
+pub(super) struct NoExternalData;
+
+impl ModelDataResolver for NoExternalData {
+    fn read_bytes_from_path(&self, _: &mut Vec<u8>, _: &Path, _: usize, _: Option<usize>) -> TractResult<()> {
+        Err(anyhow!("weights in other files are not read"))
+    }
+}
+
+/// Checks the whole graph.
+///
+/// # Errors
+/// [`EngineError::Refused`] with what was found and where.
+pub(super) fn check(model: &pb::ModelProto) -> Result<(), EngineError> {
+    let graph = model.graph.as_ref().ok_or_else(|| refused("it holds no graph"))?;
+    if !model.functions.is_empty() || !graph.sparse_initializer.is_empty() {
+        return Err(refused("it uses functions or sparse weights"));
+    }
+    let standard = |o: &&pb::OperatorSetIdProto| o.domain.is_empty() || o.domain == "ai.onnx";
+    // The import is the last field of most files: without it the file was cut short.
+    if !model.opset_import.iter().find(standard).is_some_and(|o| OPSETS.contains(&o.version)) {
+        return Err(refused("it names no operator set from 7 to 22, or is cut short"));
+    }
+    if graph.node.len() > MAX_NODES {
+        return Err(refused("it has more than 4096 operators"));
+    }
+    graph.initializer.iter().try_for_each(tensor)?;
+    graph.node.iter().try_for_each(node)
+}
+
+fn node(node: &pb::NodeProto) -> Result<(), EngineError> {
+    if !node.domain.is_empty() && node.domain != "ai.onnx" {
+        return Err(refused("it uses operators outside the ONNX standard"));
+    }
+    if OPERATORS.binary_search(&node.op_type.as_str()).is_err() {
+        let name: String = node.op_type.chars().filter(char::is_ascii_graphic).take(32).collect();
+        return Err(refused(&format!("operator {name:?} is not understood")));
+    }
+    if node.input.len() > MAX_ARITY || node.output.len() > MAX_ARITY {
+        return Err(refused("an operator has too many inputs or outputs"));
+    }
+    for attribute in &node.attribute {
+        let sub_graph = attribute.g.is_some() || !attribute.graphs.is_empty();
+        if sub_graph || attribute.sparse_tensor.is_some() || !attribute.sparse_tensors.is_empty() {
+            return Err(refused("it holds sub-graphs or sparse constants"));
+        }
+        let sizes = attribute.ints.iter().chain(core::iter::once(&attribute.i));
+        if attribute.ints.len() > MAX_ARITY || !sizes.into_iter().all(|v| is_size(*v)) {
+            return Err(refused("an attribute is out of range"));
+        }
+        attribute.t.iter().chain(&attribute.tensors).try_for_each(tensor)?;
+    }
+    Ok(())
+}
+
+fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
+    if tensor.data_location.is_some_and(|l| l != 0) || !tensor.external_data.is_empty() {
+        return Err(refused("its weights lie in another file"));
+    }
+    let volume = tensor.dims.iter().try_fold(
+        1_i64,
+        |product, dim| {
+            if *dim < 0 { None } else { product.checked_mul(*dim) }
+        },
+    );
+    if tensor.dims.len() > MAX_RANK || volume.is_none_or(|v| v > MAX_CONSTANT) {
+        return Err(refused("a constant has an impossible shape"));
+    }
+    // Integers mean sizes: shapes, axes, slices.
+    let raw_ok = tensor.data_type != pb::tensor_proto::DataType::Int64 as i32
+        || tensor.raw_data.as_chunks::<8>().0.iter().all(|b| is_size(i64::from_le_bytes(*b)));
+    if !raw_ok || !tensor.int64_data.iter().all(|v| is_size(*v)) {
+        return Err(refused("an integer constant is out of range"));
+    }
+    Ok(())
+}
+
+/// Within bounds, or one of the marks for "to the end".
+fn is_size(value: i64) -> bool {
+    value.abs_diff(0) <= MAX_SIZE.unsigned_abs()
+        || matches!(value, i64::MAX | i64::MIN)
+        || value == i64::from(i32::MAX)
+        || value == i64::from(i32::MIN)
+}
+
+fn refused(what: &str) -> EngineError {
+    EngineError::Refused(what.into())
+}

@@ -1,0 +1,117 @@
+//! The engine against made-up and hostile files.
+//!
+//! Owns: a writer for tiny ONNX files. Does not own: the real models (tests/vision.rs).
+
+use super::*;
+
+/// One field of a protobuf message: length-delimited.
+fn bytes_field(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag << 3 | 2];
+    varint(&mut out, body.len() as u64);
+    out.extend_from_slice(body);
+    out
+}
+
+/// One field of a protobuf message: a number.
+fn int_field(tag: u8, value: u64) -> Vec<u8> {
+    let mut out = vec![tag << 3];
+    varint(&mut out, value);
+    out
+}
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// `ValueInfoProto` of a float tensor.
+fn value_info(name: &str, dims: &[u64]) -> Vec<u8> {
+    let shape: Vec<u8> = dims.iter().flat_map(|d| bytes_field(1, &int_field(1, *d))).collect();
+    let tensor = [int_field(1, 1), bytes_field(2, &shape)].concat();
+    [bytes_field(1, name.as_bytes()), bytes_field(2, &bytes_field(1, &tensor))].concat()
+}
+
+/// A 3x3 convolution of 3 channels to 4 over 8x8 pixels, then `op` on each value.
+fn tiny(op: &str) -> Vec<u8> {
+    let weights: Vec<u8> = (0..108_u16).flat_map(|i| (f32::from(i) * 0.01 - 0.5).to_le_bytes()).collect();
+    let dims: Vec<u8> = [4, 3, 3, 3].iter().flat_map(|d| int_field(1, *d)).collect();
+    let initializer = [dims, int_field(2, 1), bytes_field(8, b"w"), bytes_field(9, &weights)].concat();
+    let pads: Vec<u8> = [1, 1, 1, 1].iter().flat_map(|d| int_field(8, *d)).collect();
+    let attribute = [bytes_field(1, b"pads"), pads, vec![0xa0, 1, 7]].concat();
+    let conv = [
+        bytes_field(1, b"x"),
+        bytes_field(1, b"w"),
+        bytes_field(2, b"c"),
+        bytes_field(4, b"Conv"),
+        bytes_field(5, &attribute),
+    ]
+    .concat();
+    let relu = [bytes_field(1, b"c"), bytes_field(2, b"y"), bytes_field(4, op.as_bytes())].concat();
+    let graph = [
+        bytes_field(1, &conv),
+        bytes_field(1, &relu),
+        bytes_field(2, b"tiny"),
+        bytes_field(5, &initializer),
+        bytes_field(11, &value_info("x", &[1, 3, 8, 8])),
+        bytes_field(12, &value_info("y", &[1, 4, 8, 8])),
+    ]
+    .concat();
+    let opset = int_field(2, 11);
+    [int_field(1, 6), bytes_field(7, &graph), bytes_field(8, &opset)].concat()
+}
+
+#[test]
+fn a_small_network_runs_and_reuses_its_input() {
+    let mut net = Network::load(&tiny("Relu"), [1, 3, 8, 8]).unwrap();
+    assert_eq!((net.output_count(), net.output_shape(0)), (1, &[1, 4, 8, 8][..]));
+    assert_eq!(net.output_index("y"), Some(0));
+    let input: Vec<f32> = (0..192_u16).map(f32::from).collect();
+    let first = net.run(&input).unwrap().get(0).to_vec();
+    let place = Arc::as_ptr(&net.input);
+    let again = net.run(&input).unwrap().get(0).to_vec();
+    assert_eq!(first, again);
+    assert_eq!(place, Arc::as_ptr(&net.input), "the input buffer must be reused");
+    assert!(first.iter().all(|v| *v >= 0.0) && first.iter().any(|v| *v > 0.0));
+    assert!(matches!(net.run(&input[1..]), Err(EngineError::InputLength { got: 191, wanted: 192 })));
+}
+
+#[test]
+fn what_is_no_model_is_refused() {
+    let whole = tiny("Relu");
+    assert!(matches!(Network::load(&[], [1, 3, 8, 8]), Err(EngineError::Empty)));
+    assert!(Network::load(b"<html>404</html>", [1, 3, 8, 8]).is_err());
+    assert!(matches!(Network::load(&whole, [1, 3, 9, 8]), Err(EngineError::InputShape { .. })));
+    assert!(matches!(Network::load(&tiny("Loop"), [1, 3, 8, 8]), Err(EngineError::Refused(_))));
+    assert!(matches!(
+        Network::load(&vec![0; MAX_MODEL_BYTES + 1], [1, 3, 8, 8]),
+        Err(EngineError::TooLarge(_))
+    ));
+    for cut in 1..whole.len() {
+        assert!(Network::load(&whole[..cut], [1, 3, 8, 8]).is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn flipped_bits_never_panic() {
+    let whole = tiny("Relu");
+    let input = vec![0.5; 192];
+    for bit in 0..whole.len() * 8 {
+        let mut bent = whole.clone();
+        bent[bit / 8] ^= 1 << (bit % 8);
+        // Loading may succeed (a weight changed); then running must give an answer or an error.
+        if let Ok(mut net) = Network::load(&bent, [1, 3, 8, 8]) {
+            let _ = net.run(&input);
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_bytes_are_refused_or_run(bytes in proptest::collection::vec(0_u8.., 0..512)) {
+        let _ = Network::load(&bytes, [1, 3, 8, 8]);
+    }
+}
