@@ -16,3 +16,7 @@ pub mod device;
 pub mod store;
 
 pub mod app;
+
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;

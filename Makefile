@@ -1,0 +1,54 @@
+# Every way into this project. `make` alone explains the targets.
+#
+# Nothing is written into the checkout: builds go to CARGO_TARGET_DIR, which stays between checkouts.
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/ostiary-target
+# A toolchain that rustup put into the home is found by a shell that has not read the profile, too.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
+# Arguments for the program: make demo ARGS="--help"
+ARGS ?=
+
+.PHONY: help bootstrap build demo test check fmt clippy deny bench evaluate clean
+
+help: ## This text
+	@echo "Ostiary: firmware for a face-recognition door"
+	@echo
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo
+	@echo "Builds go to $(CARGO_TARGET_DIR) (set CARGO_TARGET_DIR to move them)."
+
+bootstrap: ## Install what the build needs and the machine lacks (Debian, as root)
+	@scripts/bootstrap build
+
+build: bootstrap ## Build the program, optimised where it counts
+	@cargo build --locked
+
+demo: build ## People, strangers and a photo walk up to a simulated door
+	@$(OSTIARY) demo $(ARGS)
+
+test: bootstrap ## Every test; ends with the numbers of passed, failed and skipped
+	@scripts/test $(ARGS)
+
+check: ## What must pass before a commit: fmt, clippy, deny, test
+	@scripts/bootstrap check
+	@$(MAKE) --no-print-directory fmt clippy deny test
+
+fmt: bootstrap ## Is the code formatted? (cargo fmt mends it)
+	@cargo fmt --all --check
+
+clippy: bootstrap ## Lints, warnings are errors
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+
+deny: ## Licences, advisories and sources of every dependency
+	@scripts/deny
+
+bench: bootstrap ## Time each stage of a look (criterion; builds an optimised profile)
+	@cargo bench --locked $(ARGS)
+
+evaluate: build ## Accuracy on the evaluation sets: make evaluate ARGS="--help"
+	@$(OSTIARY) evaluate $(ARGS)
+
+clean: ## Remove everything built
+	@rm -rf "$(CARGO_TARGET_DIR)"
