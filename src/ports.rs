@@ -6,8 +6,9 @@
 
 use core::fmt;
 
-use crate::domain::limits::MAX_DETAIL;
-use crate::domain::{FrameMeta, Millis, Mono, Now, Screen};
+pub use crate::domain::event::Detail;
+pub use crate::domain::wires::{Input, InputEdge};
+use crate::domain::{FrameMeta, Millis, Now, Screen};
 
 /// A source of pictures.
 pub trait Camera: Send {
@@ -21,9 +22,6 @@ pub trait Camera: Send {
     /// The camera in the installer's words: a device path, a file, the simulator.
     fn name(&self) -> &str;
 }
-
-/// A short text that needs no heap.
-pub type Detail = heapless::String<MAX_DETAIL>;
 
 /// Why there is no picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,30 +71,6 @@ pub trait Door: Send {
     /// # Errors
     /// When the line cannot be read.
     fn level(&mut self, input: Input) -> Result<Option<bool>, DoorError>;
-}
-
-/// An input of the door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Door contact: active while the door stands open.
-    Contact,
-    /// Request-to-exit button: active while pressed.
-    Rex,
-    /// Housing switch: active while the housing is open.
-    Tamper,
-    /// Fire alarm: active while it calls.
-    Fire,
-}
-
-/// A change of an input, not debounced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InputEdge {
-    /// Which.
-    pub input: Input,
-    /// The level after the change, logical.
-    pub active: bool,
-    /// When, by the kernel's time stamp where there is one.
-    pub at: Mono,
 }
 
 /// The wires cannot be used.

@@ -10,6 +10,9 @@ use super::id::{DoorId, PersonId};
 use super::limits::MAX_DETAIL;
 use super::time::Now;
 
+/// A short text that needs no heap.
+pub type Detail = heapless::String<MAX_DETAIL>;
+
 /// Every kind of event. The names on the wire are [`EventKind::name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the name on the wire says it; SPEC 9 lists them")]
@@ -159,14 +162,14 @@ pub struct Event {
     /// What made the relay go on.
     pub cause: Option<GrantCause>,
     /// What else an installer needs to know; never a name, a score or a picture.
-    pub detail: heapless::String<MAX_DETAIL>,
+    pub detail: Detail,
 }
 
 impl Event {
     /// An event of that kind with nothing else said.
     #[must_use]
     pub const fn new(kind: EventKind, door: DoorId, at: Now) -> Self {
-        Self { kind, at, door, person: None, reason: None, cause: None, detail: heapless::String::new() }
+        Self { kind, at, door, person: None, reason: None, cause: None, detail: Detail::new() }
     }
 
     /// Names the person.
@@ -193,7 +196,7 @@ impl Event {
     /// Adds a text, cut where it does not fit.
     #[must_use]
     pub fn with(mut self, detail: core::fmt::Arguments<'_>) -> Self {
-        struct Clip<'a>(&'a mut heapless::String<MAX_DETAIL>);
+        struct Clip<'a>(&'a mut Detail);
         impl core::fmt::Write for Clip<'_> {
             fn write_str(&mut self, s: &str) -> core::fmt::Result {
                 s.chars().try_for_each(|c| self.0.push(c).map_err(|_| core::fmt::Error))

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod person;
 pub mod screen;
 pub mod time;
+pub mod wires;
 
 pub use calibration::{Anchor, Calibration};
 pub use decision::{Decision, DenyReason, GrantCause, Look, LookVerdict, Match, Standing};
