@@ -134,6 +134,35 @@ pub enum DenyReason {
 }
 
 impl DenyReason {
+    /// Every reason, in the order of SPEC 6.
+    pub const ALL: [Self; 19] = [
+        Self::Spoof,
+        Self::UnknownFace,
+        Self::LowMargin,
+        Self::Disabled,
+        Self::NotYetValid,
+        Self::Expired,
+        Self::Blocklisted,
+        Self::NoGroup,
+        Self::OutsideSchedule,
+        Self::Holiday,
+        Self::Lockdown,
+        Self::Apb,
+        Self::TimedApb,
+        Self::Interlock,
+        Self::DualAuthPending,
+        Self::DualAuthTimeout,
+        Self::PinRequired,
+        Self::PinBad,
+        Self::PinLocked,
+    ];
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.name() == name)
+    }
+
     /// The name used in events and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -177,6 +206,15 @@ pub enum GrantCause {
 }
 
 impl GrantCause {
+    /// Every cause.
+    pub const ALL: [Self; 5] = [Self::Face, Self::Rex, Self::Operator, Self::Schedule, Self::Fire];
+
+    /// The cause of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.name() == name)
+    }
+
     /// The name used in events and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -27,6 +27,15 @@ pub enum PersonStatus {
 }
 
 impl PersonStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Pending];
+
+    /// The status of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+
     /// The name used in files and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -133,6 +142,15 @@ pub enum TemplateSource {
 }
 
 impl TemplateSource {
+    /// Every source.
+    pub const ALL: [Self; 3] = [Self::Image, Self::Camera, Self::Import];
+
+    /// The source of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+
     /// The name used in files and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {

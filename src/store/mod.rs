@@ -1,1 +1,30 @@
-//! To be written.
+//! The gallery and the journal on disk: one redb file, every record sealed.
+//!
+//! Owns: people, templates, crops, pictures, events, the key that seals them, and their removal. Does not own: when
+//! something is enrolled or deleted, matching, transport of events, any clock (times come with what is written).
+//! Invariants: what was acknowledged survives a power cut; what is read is what was written or an error, never
+//! something else; a damaged gallery is never taken for an empty one; a deleted person is gone from the file.
+//! The layout on disk stands in `schema`.
+
+mod db;
+mod erase;
+mod error;
+mod export;
+mod journal;
+mod key;
+mod medium;
+mod people;
+mod record;
+mod schema;
+mod seal;
+mod search;
+
+pub use db::{MIN_JOURNAL, Opening, Options, Store};
+pub use erase::Receipt;
+pub use error::{KeyError, StoreError};
+pub use export::{Export, ExportedConsent, ExportedCrop, ExportedTemplate};
+pub use key::{KEY_BYTES, SealKey};
+pub use medium::{FileMedium, Medium, Part};
+pub use people::{Counts, Crop, Filter, Jpeg, MAX_IMAGE_BYTES, NewTemplate, Page};
+pub use record::Entry;
+pub use schema::FORMAT_VERSION;

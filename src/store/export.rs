@@ -1,0 +1,195 @@
+//! Everything that is held on one person, for the person (GDPR articles 15 and 20).
+//!
+//! Owns: the shape of the export. Does not own: who may ask for it, the file format around it.
+//! Invariants: nothing that is kept is left out; `Debug` shows nothing of it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::db::{Store, View};
+use super::error::{Result, StoreError};
+use super::journal::rfc3339;
+use super::record::Entry;
+use crate::domain::{Person, PersonId, Utc};
+
+/// All that is held on one person. Pictures are standard base64 with padding.
+#[derive(Clone, Serialize)]
+#[allow(missing_docs, reason = "the names are those of SPEC 2")]
+pub struct Export {
+    pub id: String,
+    pub name: String,
+    pub notes: String,
+    pub gender: String,
+    pub nationality: String,
+    pub date_of_birth: String,
+    pub status: &'static str,
+    pub valid_from: Option<String>,
+    pub valid_until: Option<String>,
+    pub groups: Vec<String>,
+    pub collections: Vec<String>,
+    pub consent: Option<ExportedConsent>,
+    pub create_date: String,
+    pub modified_date: String,
+    pub templates: Vec<ExportedTemplate>,
+    pub crops: Vec<ExportedCrop>,
+    /// JPEG files.
+    pub images: Vec<String>,
+    /// Events of the journal about the person, as they are sent.
+    pub events: Vec<serde_json::Value>,
+}
+
+/// On what ground the face is kept.
+#[derive(Clone, Serialize)]
+#[allow(missing_docs, reason = "the names are those of SPEC 2")]
+pub struct ExportedConsent {
+    pub basis: String,
+    pub at: String,
+    pub by: String,
+}
+
+/// A template as numbers: `values[i] * scale`.
+#[derive(Clone, Serialize)]
+#[allow(missing_docs, reason = "the names are those of SPEC 2")]
+pub struct ExportedTemplate {
+    pub id: u64,
+    pub model_sha256: String,
+    pub epoch: u32,
+    pub quality: u8,
+    pub source: &'static str,
+    pub created_at: String,
+    pub scale: f32,
+    pub values: Vec<i8>,
+}
+
+/// An aligned face: `side * side` pixels of RGB, row by row.
+#[derive(Clone, Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ExportedCrop {
+    pub template: u64,
+    pub side: u16,
+    pub rgb: String,
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Export({}, <redacted>)", self.id)
+    }
+}
+
+impl Store {
+    /// Collects all that is held on one person.
+    ///
+    /// # Errors
+    /// `NoSuchPerson`, or when a record is damaged or missing.
+    pub fn export_person(&self, id: &PersonId) -> Result<Export> {
+        self.read(|view| {
+            let (number, record) = view.person(id)?.ok_or_else(|| StoreError::NoSuchPerson(id.clone()))?;
+            let templates = view.templates(number, &record, None)?;
+            let crops = view.crops(number, &record)?;
+            let images = view.images(number, &record)?;
+            let mut out = profile(&record.person()?);
+            out.templates = templates
+                .iter()
+                .map(|t| ExportedTemplate {
+                    id: t.id.0,
+                    model_sha256: t.model.to_string(),
+                    epoch: t.epoch,
+                    quality: t.quality,
+                    source: t.source.name(),
+                    created_at: rfc3339(t.created_at),
+                    scale: t.embedding.scale(),
+                    values: t.embedding.values().to_vec(),
+                })
+                .collect();
+            out.crops = crops
+                .iter()
+                .map(|(template, crop)| ExportedCrop {
+                    template: template.0,
+                    side: crop.side,
+                    rgb: base64(&crop.rgb),
+                })
+                .collect();
+            out.images = images.iter().map(|i| base64(&i.0)).collect();
+            out.events = view
+                .events_about(id)?
+                .iter()
+                // The text is our own and always JSON.
+                .filter_map(|entry| serde_json::from_str(&entry.json()).ok())
+                .collect();
+            Ok(out)
+        })
+    }
+}
+
+impl View<'_> {
+    /// Every event kept that names the person.
+    pub(super) fn events_about(&self, id: &PersonId) -> Result<Vec<Entry>> {
+        let mut out = Vec::new();
+        let mut next = self.state.first_seq;
+        while next < self.state.next_seq {
+            let batch = self.entries(next, 256)?;
+            next += batch.len() as u64;
+            out.extend(batch.into_iter().filter(|entry| entry.event.person.as_ref() == Some(id)));
+        }
+        Ok(out)
+    }
+}
+
+fn profile(person: &Person) -> Export {
+    let date = |t: Utc| rfc3339(t);
+    let texts = |labels: &[heapless::String<{ crate::domain::limits::MAX_LABEL }>]| {
+        labels.iter().map(ToString::to_string).collect()
+    };
+    Export {
+        id: person.id.to_string(),
+        name: person.name.to_string(),
+        notes: person.notes.to_string(),
+        gender: person.gender.to_string(),
+        nationality: person.nationality.to_string(),
+        date_of_birth: person.date_of_birth.to_string(),
+        status: person.status.name(),
+        valid_from: person.valid_from.map(date),
+        valid_until: person.valid_until.map(date),
+        groups: texts(&person.groups),
+        collections: texts(&person.collections),
+        consent: person.consent.as_ref().map(|c| ExportedConsent {
+            basis: c.basis.to_string(),
+            at: date(c.at),
+            by: c.by.to_string(),
+        }),
+        create_date: date(person.create_date),
+        modified_date: date(person.modified_date),
+        templates: Vec::new(),
+        crops: Vec::new(),
+        images: Vec::new(),
+        events: Vec::new(),
+    }
+}
+
+/// RFC 4648 section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_u32, |g, b| g << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let symbol = ALPHABET[(group >> (18 - 6 * i) & 63) as usize];
+            out.push(if i <= chunk.len() { char::from(symbol) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_of_the_rfc() {
+        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        for (plain, coded) in cases {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+}

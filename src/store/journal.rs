@@ -1,0 +1,278 @@
+//! The journal, which is also the outbox: events in order, chained by hash, kept until confirmed or too old.
+//!
+//! Owns: numbering, the chain, the canonical form, the bound and the record of a loss. Does not own: transport.
+//! Invariants: an event is committed together with what caused it; numbers start at 1 and have no gap; each event
+//! holds the hash of the one before it. Signed blocks are not here yet: the chain shows that a log is whole and in
+//! order to whoever knows its head, not who wrote it.
+//! Bound: `Options::journal_capacity`; when full the oldest go, confirmed ones first because they are older. What
+//! goes unconfirmed is counted and said in a `log_gap` event.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::db::{Draft, Store, View};
+use super::error::{Result, StoreError, corrupt};
+use super::record::{Entry, EntryRecord, decode, encode};
+use super::schema::{JOURNAL, Place, name};
+use crate::domain::{BootId, Event, EventKind, EventSeq, Utc};
+
+impl Store {
+    /// Writes events; they are on the disk when this returns. The range covers them, and a `log_gap` where one
+    /// had to be written.
+    ///
+    /// # Errors
+    /// When the disk refuses; then none of them was acknowledged. After a failing commit they may stand in the
+    /// journal nevertheless: who tries again may write them twice.
+    pub fn append(&self, events: &[Event]) -> Result<Range<EventSeq>> {
+        self.write(|draft| draft.append(events))
+    }
+
+    /// Up to `max` events from number `from` on, oldest first; begins at the oldest kept.
+    ///
+    /// # Errors
+    /// When a record is damaged or missing.
+    pub fn read_events(&self, from: EventSeq, max: usize) -> Result<Vec<Entry>> {
+        self.read(|view| view.entries(from.0, max))
+    }
+
+    /// Up to `max` events that the receiver has not confirmed, oldest first.
+    ///
+    /// # Errors
+    /// As [`Store::read_events`].
+    pub fn pending_events(&self, max: usize) -> Result<Vec<Entry>> {
+        self.read(|view| view.entries(view.state.acked + 1, max))
+    }
+
+    /// Notes that the receiver has every event up to `upto`. Confirming again or backwards changes nothing.
+    ///
+    /// # Errors
+    /// `AckAhead` when that event was never written, or when the disk refuses.
+    pub fn ack(&self, upto: EventSeq) -> Result<()> {
+        {
+            let memory = self.memory();
+            let newest = memory.state.newest();
+            if upto > newest {
+                return Err(StoreError::AckAhead { upto: upto.0, newest: newest.0 });
+            }
+            if upto.0 <= memory.state.acked {
+                return Ok(());
+            }
+        }
+        self.write(|draft| {
+            draft.state.acked = draft.state.acked.max(upto.0);
+            Ok(())
+        })
+    }
+
+    /// Events that wait to be confirmed.
+    #[must_use]
+    pub fn depth(&self) -> u64 {
+        self.memory().state.depth()
+    }
+
+    /// Reads every event kept and checks numbers, hashes and links up to the head that the counters hold.
+    /// Returns how many there are.
+    ///
+    /// # Errors
+    /// `BrokenChain` names the first event that does not follow; `Corrupt` when a record does not open.
+    pub fn verify_chain(&self) -> Result<u64> {
+        self.read(|view| {
+            let (mut previous, mut count) = (None, 0_u64);
+            let mut next = view.state.first_seq;
+            while next < view.state.next_seq {
+                let batch = view.entries(next, 256)?;
+                for entry in &batch {
+                    let follows = previous.is_none_or(|hash| hash == entry.prev_hash);
+                    if !follows || entry.hash != chain_hash(&canonical_body(entry)) {
+                        return Err(StoreError::BrokenChain(entry.seq));
+                    }
+                    previous = Some(entry.hash);
+                    count += 1;
+                    next = entry.seq.0 + 1;
+                }
+                if batch.is_empty() {
+                    return Err(StoreError::BrokenChain(EventSeq(next)));
+                }
+            }
+            if previous.is_some_and(|hash| hash != view.state.head) {
+                return Err(StoreError::BrokenChain(view.state.newest()));
+            }
+            Ok(count)
+        })
+    }
+}
+
+impl Draft<'_> {
+    /// Adds events to this transaction.
+    pub(super) fn append(&mut self, events: &[Event]) -> Result<Range<EventSeq>> {
+        let first = EventSeq(self.state.next_seq);
+        for event in events {
+            self.make_room(event)?;
+            self.push(event)?;
+        }
+        Ok(first..EventSeq(self.state.next_seq))
+    }
+
+    fn push(&mut self, event: &Event) -> Result<()> {
+        let seq = self.state.next_seq;
+        let mut entry = Entry {
+            seq: EventSeq(seq),
+            boot: self.boot,
+            event: event.clone(),
+            prev_hash: self.state.head,
+            hash: [0; 32],
+        };
+        entry.hash = chain_hash(&canonical_body(&entry));
+        let record = EntryRecord::new(entry.boot, event, entry.prev_hash, entry.hash);
+        self.put(JOURNAL, name::JOURNAL, seq, &encode(name::JOURNAL, &record)?)?;
+        self.state.head = entry.hash;
+        self.state.next_seq = seq + 1;
+        Ok(())
+    }
+
+    /// Drops the oldest events when the journal is full, a batch at a time so that one `log_gap` tells of many.
+    fn make_room(&mut self, cause: &Event) -> Result<()> {
+        if self.state.kept() < self.capacity {
+            return Ok(());
+        }
+        // The event, and perhaps a log_gap before it.
+        let batch = (self.state.kept() + 2 - self.capacity).max(self.capacity / 64).min(self.state.kept());
+        let end = self.state.first_seq + batch;
+        let lost_from = self.state.first_seq.max(self.state.acked + 1);
+        {
+            let mut table = self.txn.open_table(JOURNAL)?;
+            for seq in self.state.first_seq..end {
+                table.remove(seq)?;
+            }
+        }
+        self.state.first_seq = end;
+        if lost_from < end {
+            let lost = end - lost_from;
+            self.state.lost += lost;
+            let gap = Event::new(EventKind::LogGap, cause.door, cause.at).with(format_args!(
+                "{lost} events lost before they were confirmed, {lost_from} to {}",
+                end - 1
+            ));
+            self.push(&gap)?;
+        }
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    /// Entries from `from` on.
+    pub(super) fn entries(&self, from: u64, max: usize) -> Result<Vec<Entry>> {
+        let first = from.max(self.state.first_seq);
+        let last = self.state.next_seq.min(first.saturating_add(max as u64));
+        let table = self.txn.open_table(JOURNAL)?;
+        let mut out = Vec::new();
+        if first >= last {
+            return Ok(out);
+        }
+        let mut expected = first;
+        for row in table.range(first..last)? {
+            let (key, value) = row?;
+            let seq = key.value();
+            if seq != expected {
+                break;
+            }
+            let (version, plain) =
+                self.sealer.open(&Place { table: name::JOURNAL, key: &seq.to_be_bytes() }, value.value())?;
+            let record: EntryRecord = decode(name::JOURNAL, version, &plain)?;
+            out.push(Entry {
+                seq: EventSeq(seq),
+                boot: BootId(record.boot),
+                event: record.event()?,
+                prev_hash: record.prev_hash,
+                hash: record.hash,
+            });
+            expected += 1;
+        }
+        if expected == last {
+            Ok(out)
+        } else {
+            Err(corrupt(name::JOURNAL, format!("event {expected} is gone")))
+        }
+    }
+}
+
+impl Entry {
+    /// The canonical form with its hash: the one JSON text of this event, the same for ever and everywhere.
+    ///
+    /// Fields in this order, no spaces: `seq boot type time trust mono_ms door person reason cause detail
+    /// prev_hash hash`; absent ones are `null`. `hash` is SHA-256 of the text without the hash field.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut body = canonical_body(self);
+        body.pop();
+        body.push_str(",\"hash\":\"");
+        body.push_str(&hex(&self.hash));
+        body.push_str("\"}");
+        body
+    }
+}
+
+/// The canonical form without its hash.
+fn canonical_body(entry: &Entry) -> String {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        seq: u64,
+        boot: String,
+        r#type: &'a str,
+        time: String,
+        trust: &'a str,
+        mono_ms: u64,
+        door: u8,
+        person: Option<&'a str>,
+        reason: Option<&'a str>,
+        cause: Option<&'a str>,
+        detail: &'a str,
+        prev_hash: String,
+    }
+    let event = &entry.event;
+    let body = Body {
+        seq: entry.seq.0,
+        boot: format!("{:016x}", entry.boot.0),
+        r#type: event.kind.name(),
+        time: rfc3339(event.at.utc),
+        trust: match event.at.trust {
+            crate::domain::ClockTrust::Trusted => "trusted",
+            crate::domain::ClockTrust::Untrusted => "untrusted",
+        },
+        mono_ms: event.at.mono.0,
+        door: event.door.0,
+        person: event.person.as_ref().map(crate::domain::PersonId::as_str),
+        reason: event.reason.map(crate::domain::DenyReason::name),
+        cause: event.cause.map(crate::domain::GrantCause::name),
+        detail: &event.detail,
+        prev_hash: hex(&entry.prev_hash),
+    };
+    // Writing strings and numbers into memory cannot fail.
+    serde_json::to_string(&body).unwrap_or_default()
+}
+
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
+/// UTC with milliseconds; a time beyond the calendar is shown as its first or last instant.
+pub(super) fn rfc3339(utc: Utc) -> String {
+    let time =
+        Timestamp::from_millisecond(utc.0).unwrap_or(if utc.0 < 0 { Timestamp::MIN } else { Timestamp::MAX });
+    PRINTER.timestamp_to_string(&time)
+}
+
+fn chain_hash(body: &str) -> [u8; 32] {
+    Sha256::digest(body.as_bytes()).into()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+        // Writing into a String cannot fail.
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
