@@ -69,6 +69,12 @@ impl Store {
         })
     }
 
+    /// The last event that the receiver has confirmed, with all before it; 0 when none.
+    #[must_use]
+    pub fn acked(&self) -> EventSeq {
+        EventSeq(self.memory().state.acked)
+    }
+
     /// Events that wait to be confirmed.
     #[must_use]
     pub fn depth(&self) -> u64 {

@@ -221,7 +221,10 @@ impl Manifest {
     }
 
     /// A set's member, with the role it must have.
-    pub(super) fn member(&self, set: &SetSpec, name: &str, role: Role) -> Result<&ModelSpec, ManifestError> {
+    ///
+    /// # Errors
+    /// [`ManifestError::NoModel`] with the nearest name.
+    pub fn member(&self, set: &SetSpec, name: &str, role: Role) -> Result<&ModelSpec, ManifestError> {
         let fitting = |m: &&ModelSpec| m.role == role;
         self.models.iter().filter(fitting).find(|m| m.name == name).ok_or_else(|| ManifestError::NoModel {
             set: set.name.clone(),
