@@ -1,0 +1,314 @@
+//! The shape of the house, held by a test: who may import whom, and what every file owes its reader.
+//!
+//! Owns: the import table (ARCHITECTURE.md shows it to people) and the rules of a file: an opening `//!`, at most
+//! 500 lines, `unsafe` only where the hardware or the arithmetic needs it, no heap and no `std` in the core,
+//! adapters built in one place. Does not own: style within a file (clippy, rustfmt).
+//! Invariant: every rule is a function over text, and each has a test that it finds a breach.
+
+#[path = "common/source.rs"]
+mod source;
+
+use source::{Token, rust_files, tokens};
+
+/// Station of the tree and the stations it may name besides itself.
+const TABLE: [(&str, &[&str]); 11] = [
+    ("domain", &[]),
+    ("ports", &["domain"]),
+    ("access", &["domain"]),
+    ("matching", &["domain"]),
+    ("picture", &["domain"]),
+    ("engine", &["domain"]),
+    ("vision", &["engine", "picture", "domain"]),
+    ("store", &["ports", "domain", "picture"]),
+    ("device", &["ports", "domain", "picture"]),
+    ("link", &["ports", "domain", "picture"]),
+    (
+        "app",
+        &["domain", "ports", "access", "matching", "picture", "engine", "vision", "store", "device", "link"],
+    ),
+];
+
+/// No `std`, no `alloc`, no crate but these: the core runs on anything.
+const CORE: [&str; 3] = ["domain", "ports", "access"];
+const CORE_CRATES: [&str; 5] = ["core", "heapless", "crate", "super", "self"];
+
+/// Where the compiler's word is not enough.
+const UNSAFE: [&str; 2] = ["src/device/", "src/engine/kernels/"];
+
+/// The one file that builds what stands behind a port.
+const WIRING: &str = "src/app/wiring.rs";
+const PORTS: [&str; 5] = ["Camera", "Door", "Display", "Clock", "Uplink"];
+
+const MAX_LINES: usize = 500;
+
+#[test]
+fn the_tree_keeps_the_rules() {
+    let files = rust_files("src");
+    assert!(files.len() > 20, "the sources are where this test looks for them");
+    let adapters = adapters(&files);
+    let mut breaches: Vec<String> = files
+        .iter()
+        .flat_map(|(path, text)| {
+            let mut found = breaches_of_form(path, text);
+            found.extend(breaches_of_imports(path, text));
+            found.extend(breaches_of_wiring(path, text, &adapters));
+            found
+        })
+        .collect();
+    for folder in ["tests", "benches"] {
+        breaches.extend(rust_files(folder).iter().flat_map(|(path, text)| breaches_of_form(path, text)));
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
+fn a_forbidden_import_is_found() {
+    let finds = |path: &str, text: &str| breaches_of_imports(path, text).join("; ");
+    for (path, text) in [
+        ("src/vision/detect.rs", "use crate::matching::Gallery;"),
+        ("src/vision/detect.rs", "use crate::{domain::Frame, store::Store};"),
+        ("src/vision/detect.rs", "fn f() { super::super::access::gate() }"),
+        ("src/vision/mod.rs", "use super::store;"),
+        ("src/domain/time.rs", "use crate::ports::Clock;"),
+        ("src/engine/mod.rs", "fn f() -> crate::picture::Picture { todo() }"),
+        ("src/store/mod.rs", "mod tests { use super::super::device::sim; }"),
+        ("src/device/sim.rs", "use crate::store::outbox;"),
+        ("src/matching/mod.rs", "use crate::access::{Gate};"),
+        ("src/access/gate.rs", "use crate :: /* so near */ ports :: Door;"),
+        ("src/main.rs", "use ostiary::domain::Frame;"),
+        ("src/store/mod.rs", "use crate::unheard_of::Thing;"),
+        ("src/cellar/mod.rs", "use crate::domain::Frame;"),
+    ] {
+        assert!(!finds(path, text).is_empty(), "not found: {path}: {text}");
+    }
+    for (path, text) in [
+        ("src/vision/detect.rs", "use crate::{domain::Frame, engine::{self, Network}};"),
+        ("src/vision/detect.rs", "use super::align; mod tests { use super::*; use super::super::track; }"),
+        ("src/store/mod.rs", "use crate::ports::Clock; // not crate::device"),
+        (
+            "src/store/mod.rs",
+            "const HELP: &str = \"see crate::device\"; const R: &str = r#\"crate::\"app\"#;",
+        ),
+        ("src/app/run.rs", "use crate::{store::Store, device::sim, access::Gate};"),
+        ("src/vision/tests.rs", "use crate::common::skip;"),
+        ("src/main.rs", "use ostiary::app; fn main() { ostiary::app::main() }"),
+    ] {
+        assert_eq!(finds(path, text), "", "{path}: {text}");
+    }
+}
+
+#[test]
+fn heap_and_std_in_the_core_are_found() {
+    let finds = |text: &str| breaches_of_imports("src/access/gate.rs", text).join("; ");
+    for text in
+        ["use std::fmt;", "fn f() { ::std::process::exit(1) }", "use tracing::info;", "extern crate alloc;"]
+    {
+        assert!(!finds(text).is_empty(), "not found: {text}");
+    }
+    assert_eq!(
+        finds("use core::fmt; use heapless::Vec; use super::door; use State::Locked; mod rex; use rex::Rex;"),
+        ""
+    );
+    assert_eq!(
+        finds("#[cfg(test)] mod tests { use std::collections::HashSet; use proptest::prelude::*; }"),
+        ""
+    );
+}
+
+#[test]
+fn a_careless_file_is_found() {
+    let finds = |path: &str, text: &str| breaches_of_form(path, text).join("; ");
+    assert!(finds("src/a.rs", "fn main() {}").contains("//!"));
+    assert!(finds("src/a.rs", &"//! Much.\n".repeat(501)).contains("501 lines"));
+    assert!(finds("src/store/a.rs", "//! X.\nfn f() { unsafe { g() } }").contains("unsafe"));
+    assert_eq!(finds("src/device/a.rs", "//! X.\nfn f() { unsafe { g() } }"), "");
+    assert_eq!(finds("src/a.rs", "//! X.\n// unsafe\nconst A: &str = \"unsafe\"; fn unsafe_code() {}"), "");
+}
+
+#[test]
+fn an_adapter_built_outside_the_wiring_is_found() {
+    let device =
+        "impl<'a, R: Read> Camera for Replay<'a, R> {} impl Door for sim::SimDoor {} impl Sink for Other {}";
+    let adapters = adapters(&[("src/device/replay.rs".into(), device.into())]);
+    assert_eq!(adapters, ["Replay", "SimDoor"]);
+    let finds = |path: &str, text: &str| breaches_of_wiring(path, text, &adapters).join("; ");
+    assert!(!finds("src/app/pipeline.rs", "fn f() { let c = Replay::open(p); }").is_empty());
+    assert!(!finds("src/app/pipeline.rs", "fn f() { let c = Replay::<u8>::open(p); }").is_empty());
+    assert_eq!(finds("src/app/wiring.rs", "fn f() { let c = Replay::open(p); }"), "");
+    assert_eq!(finds("src/app/pipeline.rs", "fn f(c: &Replay) { c.open() } use device::Replay;"), "");
+    assert_eq!(finds("src/app/pipeline.rs", "#[cfg(test)] mod tests { fn f() { SimDoor::new() } }"), "");
+}
+
+/// What every file owes: an opening text, a bounded length, no `unsafe` out of place.
+fn breaches_of_form(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if !text.starts_with("//! ") {
+        found.push(format!("{path}:1: opens without `//!`: what it owns, what it does not, what holds"));
+    }
+    let lines = text.lines().count();
+    if lines > MAX_LINES {
+        found.push(format!("{path}: {lines} lines; split it before {MAX_LINES}"));
+    }
+    if !UNSAFE.iter().any(|place| path.starts_with(place)) {
+        let uses = tokens(text).into_iter().filter(|t| t.text == "unsafe");
+        found.extend(uses.map(|t| format!("{path}:{}: unsafe outside of {}", t.line, UNSAFE.join(", "))));
+    }
+    found
+}
+
+/// Every `crate::`, `super::` and `ostiary::` path that the table forbids, and everything foreign in the core.
+fn breaches_of_imports(path: &str, text: &str) -> Vec<String> {
+    let below = path.strip_prefix("src/").unwrap_or(path);
+    if below == "lib.rs" {
+        return Vec::new();
+    }
+    let mut module: Vec<&str> = below.trim_end_matches(".rs").split('/').collect();
+    if module.last() == Some(&"mod") {
+        module.pop();
+    }
+    let station = module[0];
+    let allowed = match TABLE.iter().find(|(name, _)| *name == station) {
+        Some((_, allowed)) => *allowed,
+        None if station == "main" => &["app"],
+        None => return vec![format!("{path}: no place for `{station}` in the import table")],
+    };
+    let in_core = CORE.contains(&station);
+    let test_file = below.ends_with("tests.rs") || below.contains("/tests/");
+
+    let tokens = tokens(text);
+    let scopes = scopes(&tokens);
+    let word = |i: usize| tokens.get(i).map_or("", |t| t.text.as_str());
+    let mut found = Vec::new();
+    for i in 0..tokens.len() {
+        let in_test = test_file || scopes[i].test;
+        let mut check = |name: &str, line: usize| {
+            let ok = name == station || allowed.contains(&name) || (in_test && name == "common");
+            if !ok {
+                found.push(format!("{path}:{line}: `{station}` may not import `{name}`"));
+            }
+        };
+        let begins_path = i == 0 || word(i - 1) != "::";
+        let line = tokens[i].line;
+        match word(i) {
+            "crate" | "ostiary" if word(i + 1) == "::" => {
+                for name in first_segments(&tokens, i + 2) {
+                    check(name, line);
+                }
+            }
+            "super" if begins_path => {
+                let mut ups = 1;
+                while word(i + 2 * ups - 1) == "::" && word(i + 2 * ups) == "super" {
+                    ups += 1;
+                }
+                if ups == module.len() + scopes[i].depth && word(i + 2 * ups - 1) == "::" {
+                    for name in first_segments(&tokens, i + 2 * ups) {
+                        check(name, line);
+                    }
+                }
+            }
+            name @ ("std" | "alloc") if in_core && !in_test => {
+                found.push(format!("{path}:{line}: `{name}` in the core"));
+            }
+            "use" if in_core && !in_test => {
+                let root = word(i + 1);
+                let declared = || tokens.windows(2).any(|w| w[0].text == "mod" && w[1].text == root);
+                let known = CORE_CRATES.contains(&root) || root.starts_with(char::is_uppercase) || declared();
+                if !known && root != "std" && root != "alloc" {
+                    found.push(format!("{path}:{line}: `{root}` in the core; it has core and heapless only"));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Every call of a constructor of an adapter in `app` outside of the wiring.
+fn breaches_of_wiring(path: &str, text: &str, adapters: &[String]) -> Vec<String> {
+    if !path.starts_with("src/app/") || path == WIRING || path.ends_with("tests.rs") {
+        return Vec::new();
+    }
+    let tokens = tokens(text);
+    let scopes = scopes(&tokens);
+    (0..tokens.len())
+        .filter(|i| !scopes[*i].test && adapters.contains(&tokens[*i].text))
+        .filter(|i| tokens.get(i + 1).is_some_and(|t| t.text == "::"))
+        .map(|i| format!("{path}:{}: builds `{}`; only {WIRING} does", tokens[i].line, tokens[i].text))
+        .collect()
+}
+
+/// The types below `device` and `link` that stand behind a port.
+fn adapters(files: &[(String, String)]) -> Vec<String> {
+    let mut names = Vec::new();
+    for (_, text) in files.iter().filter(|(p, _)| p.starts_with("src/device/") || p.starts_with("src/link/"))
+    {
+        let tokens = tokens(text);
+        for i in 1..tokens.len() {
+            if tokens[i].text == "for" && PORTS.contains(&tokens[i - 1].text.as_str()) {
+                let path = tokens[i + 1..].iter().take_while(|t| t.text == "::" || t.is_word());
+                names.extend(path.last().map(|t| t.text.clone()));
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The first names of a path or of a group of paths that begins at `i`: `a::b` or `{a::b, c}`.
+fn first_segments(tokens: &[Token], i: usize) -> Vec<&str> {
+    if tokens.get(i).is_none_or(|t| t.text != "{") {
+        return tokens.get(i).filter(|t| t.is_word()).map(|t| t.text.as_str()).into_iter().collect();
+    }
+    let mut names = Vec::new();
+    let mut depth = 0;
+    for j in i..tokens.len() {
+        match tokens[j].text.as_str() {
+            "{" => depth += 1,
+            "}" => depth -= 1,
+            name if depth == 1 && tokens[j].is_word() && matches!(tokens[j - 1].text.as_str(), "{" | ",") => {
+                names.push(name);
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+/// Where a token stands.
+#[derive(Clone, Copy, Default)]
+struct Scope {
+    /// Inline modules around it.
+    depth: usize,
+    /// Within a `#[cfg(test)]` module.
+    test: bool,
+}
+
+/// The scope of each token.
+fn scopes(tokens: &[Token]) -> Vec<Scope> {
+    let text: Vec<&str> = tokens.iter().map(|t| t.text.as_str()).collect();
+    let mut open: Vec<Scope> = vec![Scope::default()];
+    let mut scopes = Vec::with_capacity(tokens.len());
+    for i in 0..tokens.len() {
+        let now = open.last().copied().unwrap_or_default();
+        scopes.push(now);
+        match text[i] {
+            "{" if i >= 2 && text[i - 2] == "mod" => {
+                let before = &text[i.saturating_sub(24)..i - 2];
+                let attribute = ["#", "[", "cfg", "(", "test", ")", "]"];
+                let attributed = before
+                    .rsplit(|t| matches!(*t, ";" | "}"))
+                    .next()
+                    .is_some_and(|own| own.windows(attribute.len()).any(|w| w == attribute));
+                open.push(Scope { depth: now.depth + 1, test: now.test || attributed });
+            }
+            "{" => open.push(now),
+            "}" if open.len() > 1 => drop(open.pop()),
+            _ => {}
+        }
+    }
+    scopes
+}
