@@ -191,7 +191,7 @@ impl DenyReason {
 }
 
 /// What made the relay go on: exactly one for every time it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantCause {
     /// A face that may pass.
     Face,

@@ -1,0 +1,483 @@
+//! The door: what its relay should do and what is wrong with it.
+//!
+//! Owns: the states of SPEC 5, their priority (emergency, operator, schedule, none) and their timers.
+//! Does not own: who may pass (`rules`), debounce, the relay's wire.
+//! Invariants: what holds the door is kept as facts, and state and relay are read off them in one place each, so
+//! that no path can forget one; the relay goes on in `settle` alone, each time with one cause and one
+//! `door_unlocked`; a face opens nothing in fault, in lockdown and while faces are barred.
+
+use super::config::{GateConfig, MAX_PRESS_AGE, OverrideTime, RELOCK_GRACE};
+use super::effects::{DoorEffect, Effects};
+use crate::domain::{EventKind, GrantCause, Millis, Mono};
+
+/// How the door stands (SPEC 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DoorState {
+    /// Locked and, as far as is known, shut.
+    Locked,
+    /// Unlocked for a moment; not opened yet.
+    Unlocking,
+    /// Open, and nothing is wrong with that (yet). Also a door found open at the start.
+    OpenAuthorized,
+    /// Open too long: warning.
+    HeldWarn,
+    /// Open too long: alarm.
+    HeldAlarm,
+    /// Opened without an unlocking.
+    ForcedAlarm,
+    /// Held unlocked by an operator or a schedule.
+    UnlockedHold,
+    /// Closed to every face by an operator.
+    Lockdown,
+    /// Freed by the fire alarm.
+    EmergencyRelease,
+    /// The wires do not obey: the relay is off.
+    Fault,
+}
+
+impl DoorState {
+    /// The name used in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Locked => "locked",
+            Self::Unlocking => "unlocking",
+            Self::OpenAuthorized => "open_authorized",
+            Self::HeldWarn => "held_warn",
+            Self::HeldAlarm => "held_alarm",
+            Self::ForcedAlarm => "forced_alarm",
+            Self::UnlockedHold => "unlocked_hold",
+            Self::Lockdown => "lockdown",
+            Self::EmergencyRelease => "emergency_release",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// An operator's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// Unlock once, as for a grant.
+    Open,
+    /// Hold unlocked.
+    Unlock(OverrideTime),
+    /// Lock now; ends an unlocking and a hold, also a schedule's until its next edge.
+    Lock,
+    /// Close to every face. The exit button and the fire alarm still free the door.
+    Lockdown(OverrideTime),
+    /// End hold and lockdown.
+    Release,
+}
+
+/// What the door is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorInput {
+    /// A face may pass.
+    Grant,
+    /// The exit button was pressed then.
+    Rex(Mono),
+    /// The contact opened (`true`) or closed then; `first`: nothing was known before.
+    Contact {
+        /// Whether the door stands open.
+        open: bool,
+        /// Since when.
+        since: Mono,
+        /// Nothing was known of it before.
+        first: bool,
+    },
+    /// The fire alarm calls, or not.
+    Fire(bool),
+    /// The housing is open, or not.
+    Tamper(bool),
+    /// A schedule begins or ends to hold the door unlocked.
+    Schedule(bool),
+    /// An order.
+    Operator(Operator),
+    /// The wires do not obey, or do again.
+    WiresBroken(bool),
+    /// No face can be judged (camera, board), or can again: what a face opened is locked.
+    FacesBarred(bool),
+}
+
+/// An unlocking for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Passage {
+    pub(super) cause: GrantCause,
+    pub(super) until: Mono,
+    /// The door was opened since.
+    pub(super) used: bool,
+}
+
+/// What an operator holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Override {
+    pub(super) lockdown: bool,
+    pub(super) until: Option<Mono>,
+}
+
+/// How an open door came to be so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Opening {
+    /// With leave, or found so: watched from then on.
+    Watched { since: Mono, stage: Stage },
+    /// Without.
+    Forced,
+}
+
+/// How far a watched opening has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    Quiet,
+    Warned,
+    Alarmed,
+}
+
+/// The door machine. Feed [`Door::advance`] before every [`Door::handle`].
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold or not, each apart from the others")]
+pub struct Door {
+    pub(super) config: GateConfig,
+    pub(super) contact: Option<bool>,
+    pub(super) opening: Option<Opening>,
+    pub(super) passage: Option<Passage>,
+    pub(super) hold: Option<Override>,
+    pub(super) scheduled: bool,
+    pub(super) fire: bool,
+    pub(super) tamper: bool,
+    pub(super) wires_broken: bool,
+    pub(super) faces_barred: bool,
+    pub(super) shunt_until: Option<Mono>,
+    pub(super) driven: Option<GrantCause>,
+    pub(super) released_at: Option<Mono>,
+}
+
+impl Door {
+    /// A locked door of which nothing is known.
+    #[must_use]
+    pub const fn new(config: GateConfig) -> Self {
+        Self {
+            config,
+            contact: None,
+            opening: None,
+            passage: None,
+            hold: None,
+            scheduled: false,
+            fire: false,
+            tamper: false,
+            wires_broken: false,
+            faces_barred: false,
+            shunt_until: None,
+            driven: None,
+            released_at: None,
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn state(&self) -> DoorState {
+        if self.wires_broken {
+            return DoorState::Fault;
+        }
+        if self.emergency() {
+            return DoorState::EmergencyRelease;
+        }
+        match (self.hold, self.opening) {
+            (Some(Override { lockdown: true, .. }), _) => DoorState::Lockdown,
+            (Some(Override { lockdown: false, .. }), _) => DoorState::UnlockedHold,
+            (None, _) if self.scheduled => DoorState::UnlockedHold,
+            (None, Some(Opening::Forced)) => DoorState::ForcedAlarm,
+            (None, Some(Opening::Watched { stage, .. })) => match stage {
+                Stage::Quiet => DoorState::OpenAuthorized,
+                Stage::Warned => DoorState::HeldWarn,
+                Stage::Alarmed => DoorState::HeldAlarm,
+            },
+            (None, None) if self.passage.is_some() => DoorState::Unlocking,
+            (None, None) => DoorState::Locked,
+        }
+    }
+
+    /// What the relay is energised for; `None` while it is off.
+    #[must_use]
+    pub const fn driven(&self) -> Option<GrantCause> {
+        self.driven
+    }
+
+    /// Whether the door stands open; `None` without a contact.
+    #[must_use]
+    pub const fn contact(&self) -> Option<bool> {
+        self.contact
+    }
+
+    /// Closed to every face by an operator.
+    #[must_use]
+    pub const fn in_lockdown(&self) -> bool {
+        matches!(self.hold, Some(Override { lockdown: true, .. }))
+    }
+
+    /// Opened without leave and not shut since.
+    #[must_use]
+    pub const fn is_forced(&self) -> bool {
+        matches!(self.opening, Some(Opening::Forced))
+    }
+
+    /// Open too long: warned or alarmed.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        matches!(self.opening, Some(Opening::Watched { stage: Stage::Warned | Stage::Alarmed, .. }))
+    }
+
+    /// The fire alarm calls, whether or not it frees the door.
+    #[must_use]
+    pub const fn on_fire(&self) -> bool {
+        self.fire
+    }
+
+    /// The housing is open.
+    #[must_use]
+    pub const fn is_tampered(&self) -> bool {
+        self.tamper
+    }
+
+    /// When something becomes due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        let hold = self.hold.and_then(|h| h.until);
+        let times = [self.passage.map(|p| p.until), hold, self.held_deadline()];
+        times.into_iter().flatten().min()
+    }
+
+    /// Lets time pass up to `now`: everything due happens in its order.
+    pub fn advance(&mut self, now: Mono, effects: &mut Effects) {
+        while let Some(due) = self.deadline().filter(|due| *due <= now) {
+            let free = self.is_free();
+            if self.passage.is_some_and(|p| p.until <= due) {
+                self.passage = None;
+            } else if self.hold.is_some_and(|h| h.until.is_some_and(|until| until <= due)) {
+                self.end_hold("off: time", effects);
+            } else {
+                self.watch(due, effects);
+            }
+            self.settle("time", false, free, due, effects);
+        }
+    }
+
+    /// Takes an input.
+    pub fn handle(&mut self, input: DoorInput, now: Mono, effects: &mut Effects) {
+        let free = self.is_free();
+        let (renewed, why) = match input {
+            DoorInput::Grant => (self.pass(GrantCause::Face, now), "face"),
+            DoorInput::Rex(at) => (self.exit(at, now, effects), "exit button"),
+            DoorInput::Contact { open: true, since, first } => {
+                self.opened(since, first, now, effects);
+                (false, "contact")
+            }
+            DoorInput::Contact { open: false, .. } => {
+                self.closed(effects);
+                (false, "closed")
+            }
+            DoorInput::Fire(active) => {
+                if self.fire != active {
+                    self.fire = active;
+                    effects.event(EventKind::Fire, if active { "on" } else { "off" });
+                }
+                (false, "fire alarm over")
+            }
+            DoorInput::Tamper(active) => {
+                if self.tamper != active {
+                    self.tamper = active;
+                    effects.event(EventKind::Tamper, if active { "on" } else { "off" });
+                }
+                (false, "tamper")
+            }
+            DoorInput::Schedule(active) => {
+                if self.scheduled != active {
+                    self.scheduled = active;
+                    let kind = if active { EventKind::ScheduleStart } else { EventKind::ScheduleEnd };
+                    effects.event(kind, "");
+                }
+                (false, "schedule")
+            }
+            DoorInput::Operator(order) => (self.order(order, now, effects), "operator"),
+            DoorInput::WiresBroken(broken) => {
+                self.wires_broken = broken;
+                // What was granted before the fault is not granted after it.
+                self.passage = self.passage.filter(|_| !broken);
+                (false, "fault")
+            }
+            DoorInput::FacesBarred(barred) => {
+                self.faces_barred = barred;
+                self.passage = self.passage.filter(|p| !barred || p.cause != GrantCause::Face);
+                (false, "fault")
+            }
+        };
+        self.settle(why, renewed, free, now, effects);
+    }
+
+    fn emergency(&self) -> bool {
+        self.fire && self.config.settings().fire_unlocks
+    }
+
+    /// Held unlocked: nobody has to shut it.
+    fn is_free(&self) -> bool {
+        let held = self.hold.map_or(self.scheduled, |h| !h.lockdown);
+        !self.wires_broken && (self.emergency() || held)
+    }
+
+    /// What the relay should be on for: the one place that says so.
+    fn wanted(&self) -> Option<GrantCause> {
+        if self.wires_broken {
+            return None;
+        }
+        if self.emergency() {
+            return Some(GrantCause::Fire);
+        }
+        let passage = self.passage.map(|p| p.cause);
+        match self.hold {
+            // The way out stays free.
+            Some(Override { lockdown: true, .. }) => passage.filter(|c| *c == GrantCause::Rex),
+            Some(Override { lockdown: false, .. }) => Some(GrantCause::Operator),
+            None if self.scheduled => Some(GrantCause::Schedule),
+            None => passage,
+        }
+    }
+
+    /// Brings the relay to where it should be: the one place that moves it.
+    fn settle(&mut self, why: &'static str, renewed: bool, was_free: bool, now: Mono, effects: &mut Effects) {
+        if was_free != self.is_free() {
+            self.watch_anew(now);
+        }
+        let wanted = self.wanted();
+        // A renewed passage is a new cause even where the relay is on already.
+        let again = renewed && wanted.is_some() && wanted == self.passage.map(|p| p.cause);
+        if wanted == self.driven && !again {
+            return;
+        }
+        self.driven = wanted;
+        effects.push(DoorEffect::Relay(wanted));
+        if let Some(cause) = wanted {
+            effects.push(DoorEffect::Unlocked(cause));
+        } else {
+            self.released_at = Some(now);
+            effects.event(EventKind::DoorLocked, why);
+        }
+    }
+
+    /// A passage begins or is extended; never stacked. `false` where nothing may pass.
+    fn pass(&mut self, cause: GrantCause, now: Mono) -> bool {
+        let shut_out = self.in_lockdown() && cause != GrantCause::Rex;
+        let blind = self.faces_barred && cause == GrantCause::Face;
+        if self.wires_broken || shut_out || blind {
+            return false;
+        }
+        let until = now.after(self.config.strike());
+        let until = self.passage.map_or(until, |p| p.until.max(until));
+        self.passage = Some(Passage { cause, until, used: false });
+        if cause != GrantCause::Rex {
+            self.watch_anew(now);
+        }
+        true
+    }
+
+    fn exit(&mut self, at: Mono, now: Mono, effects: &mut Effects) -> bool {
+        let fresh = now.since(at) <= MAX_PRESS_AGE;
+        effects.event(EventKind::Rex, if fresh { "" } else { "noticed too late to unlock" });
+        let shunt = at.after(Millis(u64::from(self.config.settings().rex_shunt_ms)));
+        self.shunt_until = self.shunt_until.max(Some(shunt));
+        fresh && self.config.settings().rex_unlocks && self.pass(GrantCause::Rex, now)
+    }
+
+    fn order(&mut self, order: Operator, now: Mono, effects: &mut Effects) -> bool {
+        let until = |time: OverrideTime| time.span().map(|span| now.after(span));
+        match order {
+            Operator::Open => return self.pass(GrantCause::Operator, now),
+            // Only a release ends a lockdown: an automation that unlocks must not.
+            Operator::Unlock(_) if self.in_lockdown() => {}
+            Operator::Unlock(time) => self.hold = Some(Override { lockdown: false, until: until(time) }),
+            Operator::Lock => {
+                self.passage = None;
+                self.hold = self.hold.filter(|h| h.lockdown);
+                self.scheduled = false;
+            }
+            Operator::Lockdown(time) => {
+                if !self.in_lockdown() {
+                    effects.event(EventKind::Lockdown, "on");
+                }
+                self.hold = Some(Override { lockdown: true, until: until(time) });
+                self.passage = self.passage.filter(|p| p.cause == GrantCause::Rex);
+            }
+            Operator::Release => self.end_hold("off: released", effects),
+        }
+        false
+    }
+
+    fn end_hold(&mut self, said: &'static str, effects: &mut Effects) {
+        if self.in_lockdown() {
+            effects.event(EventKind::Lockdown, said);
+        }
+        self.hold = None;
+    }
+
+    fn opened(&mut self, since: Mono, first: bool, now: Mono, effects: &mut Effects) {
+        if self.contact == Some(true) {
+            return;
+        }
+        self.contact = Some(true);
+        let covered = |until: Mono| since <= until;
+        let with_leave = self.driven.is_some()
+            || self.released_at.is_some_and(|at| covered(at.after(RELOCK_GRACE)))
+            || self.shunt_until.is_some_and(covered);
+        effects.event(EventKind::DoorOpened, if first { "opened_unknown" } else { "" });
+        if let Some(passage) = &mut self.passage {
+            passage.used = true;
+        }
+        if first || with_leave {
+            // Watched from when it was noticed: a late notice is no fault of whoever stands there.
+            self.opening = Some(Opening::Watched { since: now, stage: Stage::Quiet });
+        } else {
+            self.opening = Some(Opening::Forced);
+            effects.event(EventKind::ForcedOpen, "");
+        }
+    }
+
+    fn closed(&mut self, effects: &mut Effects) {
+        if self.contact == Some(true) {
+            effects.event(EventKind::DoorClosed, "");
+        }
+        self.contact = Some(false);
+        self.opening = None;
+        let relock = self.config.settings().relock_on_close;
+        self.passage = self.passage.filter(|p| !(p.used && relock));
+    }
+
+    fn held_deadline(&self) -> Option<Mono> {
+        let Some(Opening::Watched { since, stage }) = self.opening else { return None };
+        match stage {
+            _ if self.is_free() => None,
+            Stage::Quiet => Some(since.after(self.config.held_warn())),
+            Stage::Warned => Some(since.after(self.config.held_alarm())),
+            Stage::Alarmed => None,
+        }
+    }
+
+    /// The watched opening goes one stage further.
+    fn watch(&mut self, due: Mono, effects: &mut Effects) {
+        if self.held_deadline() != Some(due) {
+            return;
+        }
+        if let Some(Opening::Watched { stage, .. }) = &mut self.opening {
+            let (next, said) = match stage {
+                Stage::Quiet => (Stage::Warned, "warning"),
+                Stage::Warned | Stage::Alarmed => (Stage::Alarmed, "alarm"),
+            };
+            *stage = next;
+            effects.event(EventKind::HeldOpen, said);
+        }
+    }
+
+    /// With new leave to stand open, or without its old one, the watch begins anew. A forced door stays forced.
+    fn watch_anew(&mut self, now: Mono) {
+        if let Some(Opening::Watched { since, stage }) = &mut self.opening {
+            (*since, *stage) = (now, Stage::Quiet);
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! The gate: everything that reaches the door's decision goes in here, and everything that follows comes out.
+//!
+//! Owns: the order in which an input is judged, and the words in which results leave. Does not own: clocks,
+//! wires, disk, display, or any rule (see the neighbours).
+//! Invariants: given the same inputs and times it gives the same outputs; outputs come in the order decide,
+//! actuate, record, show; time that runs backwards is taken as standing still.
+
+use super::attempt::{Attempts, Found, Heard};
+use super::config::GateConfig;
+use super::debounce::{Change, Debouncer};
+use super::door::{Door, DoorInput, DoorState, Operator};
+use super::effects::{DoorEffect, Effects};
+use super::faults::{Faults, Part};
+use super::input::Input;
+use super::lockout::Lockout;
+use super::outputs::{Output, Outputs};
+use super::presence::Presence;
+use super::rules::{Circumstances, Finding, objection};
+use super::screens::{Screens, View};
+use crate::domain::event::Detail;
+use crate::domain::limits::MAX_NAME;
+use crate::domain::wires;
+use crate::domain::{
+    Decision, DenyReason, Event, EventKind, GrantCause, Look, Millis, Mono, Now, PersonId, QualityReasons,
+    Screen, TrackId,
+};
+
+/// The decision core of one door.
+///
+/// Drain [`Gate::poll_output`] after every [`Gate::handle`]; call `handle(Input::Tick, ..)` no later than
+/// [`Gate::poll_timeout`] says.
+#[derive(Debug)]
+pub struct Gate {
+    config: GateConfig,
+    door: Door,
+    wires: Debouncer,
+    attempts: Attempts,
+    presence: Presence,
+    lockout: Lockout,
+    faults: Faults,
+    screens: Screens,
+    outputs: Outputs,
+    link_up: Option<bool>,
+    now: Now,
+}
+
+impl Gate {
+    /// A locked door. Its first output releases the relay.
+    #[must_use]
+    pub fn new(config: GateConfig) -> Self {
+        let s = config.settings();
+        let ms = |ms: u32| Millis(u64::from(ms));
+        let patience = Some(ms(s.no_face_timeout_ms)).filter(|p| p.0 > 0);
+        let mut gate = Self {
+            door: Door::new(config.clone()),
+            wires: Debouncer::new(ms(s.debounce_ms)),
+            attempts: Attempts::new(&config),
+            presence: Presence::new(ms(s.absent_ms), patience),
+            lockout: Lockout::new(s.lockout_failures, ms(s.lockout_ms)),
+            faults: Faults::default(),
+            screens: Screens::new(ms(s.result_ms)),
+            outputs: Outputs::default(),
+            link_up: None,
+            now: Now::default(),
+            config,
+        };
+        gate.outputs.push(Output::Relay { energised: false, cause: None });
+        gate
+    }
+
+    /// Takes one input at that time.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        self.now = Now { mono: now.mono.max(self.now.mono), ..now };
+        let lost = self.outputs.take_lost();
+        if lost > 0 {
+            self.event(EventKind::LogGap, format_args!("{lost} events were not taken in time"));
+        }
+        self.pass_time();
+        match input {
+            Input::Edge(edge) => {
+                self.settle_wires(self.wires.stamp(edge, self.now.mono));
+                self.wires.edge(edge, self.now.mono);
+            }
+            Input::Look(_)
+            | Input::Operator(_)
+            | Input::Schedule(_)
+            | Input::CameraFault(_)
+            | Input::CameraBack
+            | Input::Fault(..)
+            | Input::FaultCleared(_)
+            | Input::Tick
+            | Input::Link { .. }
+            | Input::ClockStep { .. }
+            | Input::FrameSize { .. } => {
+                self.settle_wires(self.now.mono);
+                self.take(input);
+            }
+        }
+        self.show();
+    }
+
+    /// The next thing to do; `None` when all is done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop()
+    }
+
+    /// When the gate wants a `Tick` at the latest; `None` while nothing is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let times = [
+            self.door.deadline(),
+            self.wires.deadline(),
+            self.presence.deadline(),
+            self.lockout.deadline(self.now.mono),
+            self.screens.deadline(self.now),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// How the door stands.
+    #[must_use]
+    pub fn door_state(&self) -> DoorState {
+        self.door.state()
+    }
+
+    /// Whether the relay is to be energised.
+    #[must_use]
+    pub const fn relay(&self) -> bool {
+        self.door.driven().is_some()
+    }
+
+    /// Whether the door stands open; `None` without a contact.
+    #[must_use]
+    pub const fn contact(&self) -> Option<bool> {
+        self.door.contact()
+    }
+
+    /// What is wrong, for the installer; `None` when nothing is.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.faults.any()
+    }
+
+    /// Whether the reader is locked after too many attacks.
+    #[must_use]
+    pub fn locked_out(&self) -> bool {
+        self.lockout.is_on(self.now.mono)
+    }
+
+    fn pass_time(&mut self) {
+        let mut effects = Effects::default();
+        self.door.advance(self.now.mono, &mut effects);
+        self.carry(&effects, None);
+        if let Some(reasons) = self.presence.advance(self.now.mono) {
+            self.event(EventKind::NoFaceTimeout, format_args!("{reasons}"));
+        }
+    }
+
+    fn settle_wires(&mut self, until: Mono) {
+        while let Some(Change { input, active, since, first }) = self.wires.due(until) {
+            match (input, active) {
+                (wires::Input::Contact, open) => self.tell(DoorInput::Contact { open, since, first }),
+                // A button held down since before the start was not pressed for this door.
+                (wires::Input::Rex, true) if !first => self.tell(DoorInput::Rex(since)),
+                (wires::Input::Rex, _) => {}
+                (wires::Input::Tamper, open) => self.tell(DoorInput::Tamper(open)),
+                (wires::Input::Fire, calls) => self.tell(DoorInput::Fire(calls)),
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Look(look) => self.look(&look),
+            Input::Operator(order) => self.order(order),
+            Input::Schedule(active) => self.tell(DoorInput::Schedule(active)),
+            Input::CameraFault(what) => {
+                if !self.faults.is(Part::Camera) {
+                    self.event(EventKind::CameraFault, format_args!("{what}"));
+                }
+                self.broken(Part::Camera, what);
+            }
+            Input::CameraBack => {
+                if self.faults.is(Part::Camera) {
+                    self.event(EventKind::CameraFault, format_args!("over: the camera delivers again"));
+                }
+                self.cleared(Part::Camera);
+            }
+            Input::Fault(part, what) => self.broken(part, what),
+            Input::FaultCleared(part) => self.cleared(part),
+            Input::Edge(_) | Input::Tick => {}
+            Input::Link { up, queued } => {
+                match (self.link_up, up) {
+                    (Some(true), Some(false)) => self.event(EventKind::LinkDown, format_args!("")),
+                    (None | Some(false), Some(true)) => self.event(EventKind::LinkUp, format_args!("")),
+                    (_, None) | (None | Some(false), Some(false)) | (Some(true), Some(true)) => {}
+                }
+                self.link_up = up;
+                self.screens.link(up, queued);
+            }
+            Input::ClockStep { by_ms } => self.event(EventKind::ClockStep, format_args!("{by_ms:+} ms")),
+            Input::FrameSize { width, height } => self.screens.frame(width, height),
+        }
+    }
+
+    fn look(&mut self, look: &Look) {
+        if self.faults.is(Part::Camera) {
+            return;
+        }
+        let now = self.now.mono;
+        let face = look.subject.as_ref().map(|(_, face)| face);
+        match self.attempts.look(look, now) {
+            Heard::Nothing => {}
+            Heard::Nobody => self.screens.look_here(),
+            Heard::Somebody(reasons) => {
+                self.presence.seen(reasons, now);
+                self.screens.guide(reasons, face);
+            }
+            Heard::Closed(track) => {
+                self.presence.seen(QualityReasons::default(), now);
+                self.presence.settle();
+                self.screens.look_here();
+                if self.attempts.is_spoofed(track) {
+                    self.denied_screen(DenyReason::Spoof);
+                }
+            }
+            Heard::Found(track, found) => {
+                self.presence.seen(QualityReasons::default(), now);
+                self.presence.settle();
+                self.conclude(track, found);
+            }
+        }
+    }
+
+    fn conclude(&mut self, track: TrackId, found: Found) {
+        let circumstances = Circumstances {
+            now: self.now,
+            untrusted_clock: self.config.settings().untrusted_clock,
+            closed: self.door.in_lockdown() || self.faults.bars_faces(),
+            locked_out: self.locked_out(),
+        };
+        let finding = match &found {
+            Found::Spoof => Finding::Spoof,
+            Found::Unknown => Finding::Unknown,
+            Found::LowMargin => Finding::LowMargin,
+            Found::Person { standing, .. } => Finding::Person(standing),
+        };
+        match (objection(finding, &circumstances), found) {
+            (None, Found::Person { id, name, since, .. }) => self.grant(track, &id, name, since),
+            (Some(reason), Found::Person { id, .. }) => self.deny(track, reason, Some(id)),
+            (Some(reason), Found::Spoof | Found::Unknown | Found::LowMargin) => {
+                self.deny(track, reason, None);
+            }
+            // No rule spoke for somebody who is nobody: silence denies.
+            (None, Found::Spoof | Found::Unknown | Found::LowMargin) => {
+                self.deny(track, DenyReason::UnknownFace, None);
+            }
+        }
+    }
+
+    fn grant(&mut self, track: TrackId, person: &PersonId, name: heapless::String<MAX_NAME>, since: Mono) {
+        self.attempts.granted(track, self.now.mono);
+        let mut effects = Effects::default();
+        self.door.handle(DoorInput::Grant, self.now.mono, &mut effects);
+        let decision = Decision::Grant { person: person.clone(), name: name.clone(), since };
+        self.outputs.push(Output::Decision(decision));
+        self.carry(&effects, Some(person));
+        self.screens.result(Screen::Welcome { name }, self.now.mono);
+    }
+
+    fn deny(&mut self, track: TrackId, reason: DenyReason, person: Option<PersonId>) {
+        let news = self.attempts.denied(track, reason, self.now.mono);
+        if news {
+            let kind = match reason {
+                DenyReason::Spoof => EventKind::Spoof,
+                DenyReason::UnknownFace => EventKind::UnknownFace,
+                DenyReason::LowMargin
+                | DenyReason::Disabled
+                | DenyReason::NotYetValid
+                | DenyReason::Expired
+                | DenyReason::Blocklisted
+                | DenyReason::NoGroup
+                | DenyReason::OutsideSchedule
+                | DenyReason::Holiday
+                | DenyReason::Lockdown
+                | DenyReason::Apb
+                | DenyReason::TimedApb
+                | DenyReason::Interlock
+                | DenyReason::DualAuthPending
+                | DenyReason::DualAuthTimeout
+                | DenyReason::PinRequired
+                | DenyReason::PinBad
+                | DenyReason::PinLocked => EventKind::AccessDenied,
+            };
+            let event = Event::new(kind, self.config.settings().door, self.now).because(reason);
+            let event = Event { person: person.clone(), ..event };
+            self.outputs.push(Output::Decision(Decision::Deny { reason, person }));
+            self.outputs.push(Output::Event(event));
+        }
+        self.denied_screen(reason);
+        if reason == DenyReason::Spoof && self.lockout.failed(self.now.mono) {
+            let event = Event::new(EventKind::AccessDenied, self.config.settings().door, self.now);
+            let event =
+                event.because(DenyReason::PinLocked).with(format_args!("reader locked: too many attacks"));
+            self.outputs.push(Output::Event(event));
+        }
+    }
+
+    fn order(&mut self, order: Operator) {
+        let refused = match order {
+            Operator::Open => self.door.in_lockdown() || self.faults.is(Part::Wires),
+            Operator::Unlock(_) => self.door.in_lockdown(),
+            Operator::Lock | Operator::Lockdown(_) | Operator::Release => false,
+        };
+        if refused {
+            let event = Event::new(EventKind::AccessDenied, self.config.settings().door, self.now);
+            let event =
+                event.because(DenyReason::Lockdown).with(format_args!("operator's order; release first"));
+            self.outputs.push(Output::Event(event));
+        }
+        self.tell(DoorInput::Operator(order));
+    }
+
+    fn broken(&mut self, part: Part, what: Detail) {
+        self.faults.set(part, what);
+        self.apply_faults();
+        if self.faults.bars_faces() {
+            self.attempts.interrupt();
+            self.presence.forget();
+            self.screens.look_here();
+            self.screens.drop_result();
+        }
+    }
+
+    fn cleared(&mut self, part: Part) {
+        self.faults.clear(part);
+        self.apply_faults();
+    }
+
+    fn apply_faults(&mut self) {
+        self.tell(DoorInput::FacesBarred(self.faults.bars_faces()));
+        self.tell(DoorInput::WiresBroken(self.faults.is(Part::Wires)));
+    }
+
+    fn tell(&mut self, input: DoorInput) {
+        let mut effects = Effects::default();
+        self.door.handle(input, self.now.mono, &mut effects);
+        self.carry(&effects, None);
+    }
+
+    /// Sends the door's effects on their way: the relay first. `granted`: the person this is about.
+    fn carry(&mut self, effects: &Effects, granted: Option<&PersonId>) {
+        let (door, now) = (self.config.settings().door, self.now);
+        if let Some(person) = granted {
+            for effect in effects.all() {
+                self.relay_output(effect);
+            }
+            let event = Event::new(EventKind::AccessGranted, door, now).of(person);
+            self.outputs.push(Output::Event(event));
+        }
+        for effect in effects.all() {
+            match effect {
+                DoorEffect::Relay(_) if granted.is_some() => {}
+                DoorEffect::Relay(_) => self.relay_output(effect),
+                DoorEffect::Unlocked(cause) => {
+                    let event = Event::new(EventKind::DoorUnlocked, door, now).caused_by(*cause);
+                    let person = granted.filter(|_| *cause == GrantCause::Face).cloned();
+                    self.outputs.push(Output::Event(Event { person, ..event }));
+                }
+                DoorEffect::Event(kind, detail) => self.event(*kind, format_args!("{detail}")),
+            }
+        }
+    }
+
+    fn relay_output(&mut self, effect: &DoorEffect) {
+        if let DoorEffect::Relay(cause) = effect {
+            self.outputs.push(Output::Relay { energised: cause.is_some(), cause: *cause });
+        }
+    }
+
+    fn event(&mut self, kind: EventKind, detail: core::fmt::Arguments<'_>) {
+        let event = Event::new(kind, self.config.settings().door, self.now).with(detail);
+        self.outputs.push(Output::Event(event));
+    }
+
+    fn denied_screen(&mut self, reason: DenyReason) {
+        self.screens.result(Screen::Denied { reason: reason.into() }, self.now.mono);
+    }
+
+    fn show(&mut self) {
+        let view = View {
+            fire: self.door.on_fire(),
+            fault: self.faults.shown(),
+            forced: self.door.is_forced(),
+            held: self.door.is_held(),
+            tampered: self.door.is_tampered(),
+            locked_out: self.lockout.is_on(self.now.mono),
+            lockdown: self.door.in_lockdown(),
+            somebody: self.presence.is_somebody(),
+        };
+        if let Some(screen) = self.screens.next(&view, self.now) {
+            self.outputs.push(Output::Screen(screen));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;
