@@ -87,7 +87,7 @@ impl Default for QualityLimits {
             probe_eye_px: 32.0,
             min_yaw: 40,
             min_pitch: 40,
-            min_sharpness: 25,
+            min_sharpness: 30,
             min_exposure: 30,
             min_completeness: 90,
             second_face: 0.6,

@@ -1,6 +1,7 @@
 //! Faces in a frame: YuNet's outputs to boxes and points.
 //!
-//! Owns: letterboxing, decoding, suppression of doubles. Does not own: which face matters.
+//! Owns: letterboxing, decoding, suppression of doubles, the mean over cells that agree. Does not own: which face
+//! matters.
 //! Invariants: detections are finite, sorted by score, and no two overlap more than the limit; the lists are
 //! as long as they can become before the first frame.
 
@@ -11,6 +12,11 @@ use crate::domain::{Detection, Frame, Landmarks, Point, Rect};
 use crate::engine::{Network, Outputs};
 
 const STRIDES: [usize; 3] = [8, 16, 32];
+
+/// Cells that overlap a face's best one by this much (`IoU`) and score this part of it see the same face as well as
+/// it does: which of them wins is chance, and the points of the winner alone jump by pixels from frame to frame.
+const AGREE_IOU: f32 = 0.5;
+const AGREE_SCORE: f32 = 0.9;
 
 /// A detector of the YuNet family (Wu, Peng, Yu: `YuNet`, Machine Intelligence Research 2023).
 #[derive(Debug)]
@@ -79,6 +85,9 @@ impl Detector {
             decode(&outputs, *head, self.input, layout, min_score, &mut self.candidates);
         }
         suppress(&mut self.candidates, nms_iou, &mut self.kept);
+        for face in &mut self.kept {
+            *face = agreed(face, &self.candidates);
+        }
         Ok(&self.kept)
     }
 }
@@ -126,6 +135,33 @@ fn suppress(candidates: &mut [Detection], nms_iou: f32, kept: &mut Vec<Detection
     }
 }
 
+/// The mean box and points of all cells that see the face as well as its best one, weighted by their scores.
+fn agreed(best: &Detection, candidates: &[Detection]) -> Detection {
+    let mut weight = 0.0;
+    let mut bbox = Rect::default();
+    let mut points = [Point::default(); 5];
+    let agree = |c: &&Detection| c.score >= best.score * AGREE_SCORE && c.bbox.iou(&best.bbox) >= AGREE_IOU;
+    for c in candidates.iter().filter(agree) {
+        weight += c.score;
+        for (sum, value) in [&mut bbox.x, &mut bbox.y, &mut bbox.w, &mut bbox.h]
+            .into_iter()
+            .zip([c.bbox.x, c.bbox.y, c.bbox.w, c.bbox.h])
+        {
+            *sum += c.score * value;
+        }
+        for (sum, point) in points.iter_mut().zip(c.landmarks.0) {
+            sum.x += c.score * point.x;
+            sum.y += c.score * point.y;
+        }
+    }
+    if weight <= 0.0 {
+        return *best;
+    }
+    let bbox = Rect { x: bbox.x / weight, y: bbox.y / weight, w: bbox.w / weight, h: bbox.h / weight };
+    let landmarks = Landmarks(points.map(|p| Point { x: p.x / weight, y: p.y / weight }));
+    Detection { bbox, landmarks, score: best.score }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +177,18 @@ mod tests {
         let mut kept = Vec::new();
         suppress(&mut candidates, 0.3, &mut kept);
         assert_eq!(kept, [face(1.0, 0.9), face(30.0, 0.8)]);
+    }
+
+    #[test]
+    fn cells_that_agree_are_averaged_and_others_are_not() {
+        let face = |x: f32, score: f32| Detection {
+            bbox: Rect { x, y: 0.0, w: 10.0, h: 10.0 },
+            landmarks: Landmarks([Point { x, y: 5.0 }; 5]),
+            score,
+        };
+        let candidates = [face(0.0, 0.9), face(2.0, 0.9), face(1.0, 0.5), face(8.0, 0.9)];
+        let mean = agreed(&candidates[0], &candidates);
+        assert!((mean.bbox.x - 1.0).abs() < 1e-5 && (mean.landmarks.0[3].x - 1.0).abs() < 1e-5);
+        assert!((mean.bbox.w - 10.0).abs() < 1e-5 && (mean.score - 0.9).abs() < 1e-6);
     }
 }

@@ -15,10 +15,11 @@ const IDEAL_EYE_PX: f32 = 90.0;
 /// Way of the nose from the middle of the eyes, in eye distances, at which a head counts as in profile.
 const PROFILE_NOSE: f32 = 0.6;
 /// Height of the nose between eyes (0) and mouth (1) of a level head, and how far it moves until 0 points.
-const LEVEL_NOSE: f32 = 0.5;
-const TILTED_NOSE: f32 = 0.4;
-/// Spread of the Laplacian, in steps of brightness, of a crop in perfect focus.
-const CRISP_LAPLACIAN: f32 = 24.0;
+const LEVEL_NOSE: f32 = 0.58;
+const TILTED_NOSE: f32 = 0.3;
+/// Spread of the Laplacian, in steps of brightness, of a crop in good focus: press photos with 45 px between the
+/// eyes have 4.5 to 15, the same blurred by two pixels of the crop 2 to 3.6.
+const CRISP_LAPLACIAN: f32 = 12.0;
 /// Mean brightness of a face: unusable, good from, good to, unusable.
 const LUMA: [f32; 4] = [25.0, 70.0, 195.0, 245.0];
 /// Brightness at which a pixel counts as clipped.
@@ -197,7 +198,7 @@ mod tests {
 
     fn level_face() -> Landmarks {
         let p = |x, y| Point { x, y };
-        Landmarks([p(100.0, 100.0), p(160.0, 100.0), p(130.0, 135.0), p(105.0, 170.0), p(155.0, 170.0)])
+        Landmarks([p(100.0, 100.0), p(160.0, 100.0), p(130.0, 140.6), p(105.0, 170.0), p(155.0, 170.0)])
     }
 
     fn judged(landmarks: Landmarks, face: &AlignedFace) -> (Quality, QualityReasons) {
@@ -224,7 +225,7 @@ mod tests {
     fn a_level_sharp_well_lit_face_passes() {
         let (quality, reasons) = judged(level_face(), &face(128, 30));
         assert!(reasons.is_empty(), "{quality:?} {reasons}");
-        assert!(quality.yaw == 100 && quality.pitch == 100 && quality.completeness == 100);
+        assert!(quality.yaw == 100 && quality.pitch >= 99 && quality.completeness == 100);
     }
 
     #[test]
