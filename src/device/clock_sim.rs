@@ -1,24 +1,20 @@
 //! A clock that goes as fast as it is told to: tests, and recordings that are played as fast as possible.
 //!
 //! Owns: a count and the wall time of its zero. Does not own: who advances it.
-//! Invariants: all clones are one clock; it never goes back, unless a test steps the wall part on purpose.
+//! Invariant: it never goes back, unless a test steps the wall part on purpose.
 //!
-//! Whoever plays a recording with [`super::replay::Pace::Fast`] hands the same clock to the rest of the program: the
+//! It is shared as `Arc<SimClock>`. Whoever plays a recording with [`super::replay::Pace::Fast`] hands the same clock to the rest of the program: the
 //! camera moves it to each frame's own time as it delivers the frame, so what follows sees recorded time. The loop
 //! that plays must therefore finish one frame (look, decide, act) before it asks for the next.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crate::domain::{ClockTrust, Millis, Mono, Now, Utc};
 use crate::ports::Clock;
 
-/// A clock that stands still until it is moved. Clones share the time.
-#[derive(Clone, Debug)]
-pub struct SimClock(Arc<State>);
-
+/// A clock that stands still until it is moved.
 #[derive(Debug)]
-struct State {
+pub struct SimClock {
     mono_ms: AtomicU64,
     /// Wall minus monotonic.
     offset_ms: AtomicI64,
@@ -29,27 +25,27 @@ impl SimClock {
     /// Stands at `start`.
     #[must_use]
     pub fn new(start: Now) -> Self {
-        Self(Arc::new(State {
+        Self {
             mono_ms: AtomicU64::new(start.mono.0),
             offset_ms: AtomicI64::new(start.utc.0.saturating_sub(start.mono.0 as i64)),
             trusted: AtomicBool::new(start.trust == ClockTrust::Trusted),
-        }))
+        }
     }
 
     /// Moves to `mono`; an earlier time is passed over.
     pub fn advance_to(&self, mono: Mono) {
-        self.0.mono_ms.fetch_max(mono.0, Ordering::AcqRel);
+        self.mono_ms.fetch_max(mono.0, Ordering::AcqRel);
     }
 
     /// Moves on by `span`.
     pub fn advance(&self, span: Millis) {
-        self.0.mono_ms.fetch_add(span.0, Ordering::AcqRel);
+        self.mono_ms.fetch_add(span.0, Ordering::AcqRel);
     }
 
     /// Steps the wall clock alone, as a wrong time server would.
     pub fn step_wall(&self, by_ms: i64, trust: ClockTrust) {
-        self.0.offset_ms.fetch_add(by_ms, Ordering::AcqRel);
-        self.0.trusted.store(trust == ClockTrust::Trusted, Ordering::Release);
+        self.offset_ms.fetch_add(by_ms, Ordering::AcqRel);
+        self.trusted.store(trust == ClockTrust::Trusted, Ordering::Release);
     }
 }
 
@@ -62,9 +58,9 @@ impl Default for SimClock {
 
 impl Clock for SimClock {
     fn now(&self) -> Now {
-        let mono = self.0.mono_ms.load(Ordering::Acquire);
-        let utc = self.0.offset_ms.load(Ordering::Acquire).saturating_add(mono as i64);
-        let trusted = self.0.trusted.load(Ordering::Acquire);
+        let mono = self.mono_ms.load(Ordering::Acquire);
+        let utc = self.offset_ms.load(Ordering::Acquire).saturating_add(mono as i64);
+        let trusted = self.trusted.load(Ordering::Acquire);
         let trust = if trusted { ClockTrust::Trusted } else { ClockTrust::Untrusted };
         Now { mono: Mono(mono), utc: Utc(utc), trust }
     }
@@ -75,15 +71,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_share_the_time_and_it_never_goes_back() {
+    fn it_goes_as_told_and_never_back() {
         let a = SimClock::default();
-        let b = a.clone();
-        b.advance_to(Mono(500));
+        a.advance_to(Mono(500));
         a.advance_to(Mono(400));
         a.advance(Millis(20));
-        let now = b.now();
+        let now = a.now();
         assert_eq!((now.mono, now.utc.0 - super::super::clock_os::BUILD_DATE.0), (Mono(520), 520));
-        b.step_wall(-3_600_000, ClockTrust::Untrusted);
+        a.step_wall(-3_600_000, ClockTrust::Untrusted);
         assert_eq!((a.now().mono, a.now().trust), (Mono(520), ClockTrust::Untrusted));
     }
 }

@@ -59,9 +59,11 @@ struct State {
 }
 
 impl SimDoor {
-    /// A closed door with all four inputs wired; with a `passage`, somebody walks through after each release.
+    /// A closed door with all four inputs wired; with `visitors`, somebody walks through after each release (see
+    /// [`Passage::default`]).
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, passage: Option<Passage>) -> (Self, SimDoorHandle) {
+    pub fn new(clock: Arc<dyn Clock>, visitors: bool) -> Self {
+        let passage = visitors.then(Passage::default);
         let shared = Arc::new(Mutex::new(State {
             relay: false,
             history: VecDeque::with_capacity(64),
@@ -75,7 +77,13 @@ impl SimDoor {
             relay_fault: None,
             input_fault: None,
         }));
-        (Self { shared: Arc::clone(&shared), clock }, SimDoorHandle { shared })
+        Self { shared, clock }
+    }
+
+    /// The observer's end.
+    #[must_use]
+    pub fn handle(&self) -> SimDoorHandle {
+        SimDoorHandle { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -250,15 +258,16 @@ mod tests {
     use super::super::clock_sim::SimClock;
     use super::*;
 
-    fn door(passage: Option<Passage>) -> (SimClock, SimDoor, SimDoorHandle) {
-        let clock = SimClock::default();
-        let (door, handle) = SimDoor::new(Arc::new(clock.clone()), passage);
+    fn door(visitors: bool) -> (Arc<SimClock>, SimDoor, SimDoorHandle) {
+        let clock = Arc::new(SimClock::default());
+        let door = SimDoor::new(Arc::clone(&clock) as Arc<dyn Clock>, visitors);
+        let handle = door.handle();
         (clock, door, handle)
     }
 
     #[test]
     fn the_relay_is_released_at_start_idempotent_and_released_on_drop() {
-        let (clock, mut door, handle) = door(None);
+        let (clock, mut door, handle) = door(false);
         assert!(!handle.relay());
         door.set_relay(true).unwrap();
         door.set_relay(true).unwrap();
@@ -270,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_visitor_opens_and_closes_after_an_unlock() {
-        let (clock, mut door, _) = door(Some(Passage::default()));
+        let (clock, mut door, _) = door(true);
         door.set_relay(true).unwrap();
         clock.advance_to(Mono(999));
         assert_eq!(door.poll_edge(), Ok(None));
@@ -283,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_door_locked_before_it_was_pulled_stays_shut() {
-        let (clock, mut door, _) = door(Some(Passage::default()));
+        let (clock, mut door, _) = door(true);
         door.set_relay(true).unwrap();
         clock.advance_to(Mono(500));
         door.set_relay(false).unwrap();
@@ -294,7 +303,7 @@ mod tests {
 
     #[test]
     fn buttons_make_one_edge_a_change_and_missing_wires_none() {
-        let (_, mut door, handle) = door(None);
+        let (_, mut door, handle) = door(false);
         handle.unwire(Input::Fire);
         handle.set_input(Input::Fire, true, Mono(1));
         handle.set_input(Input::Rex, true, Mono(2));
@@ -307,7 +316,7 @@ mod tests {
 
     #[test]
     fn injected_faults_are_reported_and_mended() {
-        let (_, mut door, handle) = door(None);
+        let (_, mut door, handle) = door(false);
         handle.fail_relay(Some("relay line broken"));
         assert!(door.set_relay(true).is_err());
         assert!(!handle.relay());
@@ -319,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_nobody_fetches_is_bounded_and_counted() {
-        let (_, _door, handle) = door(None);
+        let (_, _door, handle) = door(false);
         for i in 0..(MAX_EDGES as u64 + 10) {
             handle.set_input(Input::Rex, i % 2 == 0, Mono(i));
         }
