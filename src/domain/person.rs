@@ -48,7 +48,7 @@ impl PersonStatus {
 }
 
 /// On what ground a person's face is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Consent {
     /// The legal basis or the form signed.
     pub basis: Label,
@@ -56,6 +56,13 @@ pub struct Consent {
     pub at: Utc,
     /// Who recorded it.
     pub by: Label,
+}
+
+// Who recorded it is a person, too.
+impl fmt::Debug for Consent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consent").field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// What is known of one person apart from the face.

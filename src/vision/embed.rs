@@ -14,7 +14,6 @@ use crate::domain::{AlignedFace, Calibration, Embedding, ModelId};
 use crate::engine::Network;
 
 /// An embedder with all that belongs to it.
-#[derive(Debug)]
 pub struct Embedder {
     network: Network,
     input: Input,
@@ -24,6 +23,13 @@ pub struct Embedder {
     model: ModelId,
     calibration: Calibration,
     provisional: bool,
+}
+
+// Holds the last face that it looked at.
+impl std::fmt::Debug for Embedder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Embedder({:?}, <redacted>)", self.model)
+    }
 }
 
 impl Embedder {

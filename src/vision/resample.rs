@@ -22,7 +22,6 @@ pub struct Letterbox {
 ///
 /// Downward each pixel is the mean of the area it covers, upward it is interpolated between pixel centres; by a
 /// factor of two exactly that is also what interpolation gives.
-#[derive(Debug)]
 pub struct Letterboxer {
     input: Input,
     source: (u32, u32),
@@ -31,6 +30,13 @@ pub struct Letterboxer {
     line: Vec<f32>,
     planes: Vec<f32>,
     layout: Letterbox,
+}
+
+// Holds what the camera saw.
+impl std::fmt::Debug for Letterboxer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Letterboxer(<redacted>)")
+    }
 }
 
 impl Letterboxer {
@@ -174,11 +180,17 @@ pub struct Crop {
 
 /// Scales crops to a network's input by plain bilinear interpolation without smoothing, values rounded to whole
 /// steps: what the networks over crops were trained with.
-#[derive(Debug)]
 pub struct Cropper {
     input: Input,
     columns: Vec<(usize, usize, f32)>,
     planes: Vec<f32>,
+}
+
+// Holds what the camera saw.
+impl std::fmt::Debug for Cropper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cropper(<redacted>)")
+    }
 }
 
 impl Cropper {
