@@ -20,8 +20,6 @@ pub const MAX_PRESS_AGE: Millis = Millis::secs(2);
 pub const LOCKOUT_WINDOW: Millis = Millis::secs(300);
 /// The same refusal of the same track is decided and logged again only after this. [D]
 pub const REPEAT_DENIAL: Millis = Millis::secs(30);
-/// Longest operator override.
-pub const MAX_OVERRIDE_S: u32 = 86_400;
 /// Most attacks that a lock-out may be set to wait for.
 pub const MAX_LOCKOUT_FAILURES: usize = 20;
 
@@ -203,32 +201,6 @@ impl GateConfig {
     }
 }
 
-/// How long an operator's override lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OverrideTime(u32);
-
-impl OverrideTime {
-    /// Until an operator releases it.
-    pub const UNTIL_RELEASED: Self = Self(0);
-
-    /// 1 to 86,400 seconds; 0 means until released.
-    ///
-    /// # Errors
-    /// When it is longer than a day.
-    pub const fn seconds(seconds: u32) -> Result<Self, ConfigError> {
-        if seconds > MAX_OVERRIDE_S {
-            return Err(ConfigError::Override { seconds });
-        }
-        Ok(Self(seconds))
-    }
-
-    /// The span, `None` for one that lasts until released.
-    #[must_use]
-    pub const fn span(self) -> Option<Millis> {
-        if self.0 == 0 { None } else { Some(Millis::secs(self.0 as u64)) }
-    }
-}
-
 /// Why settings are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
@@ -245,11 +217,6 @@ pub enum ConfigError {
     },
     /// The held-open alarm does not come after its warning.
     AlarmBeforeWarning,
-    /// An override longer than a day.
-    Override {
-        /// What was asked for.
-        seconds: u32,
-    },
 }
 
 impl fmt::Display for ConfigError {
@@ -260,12 +227,6 @@ impl fmt::Display for ConfigError {
             }
             Self::AlarmBeforeWarning => {
                 f.write_str("held_alarm_ms must be longer than held_warn_ms: the warning comes first")
-            }
-            Self::Override { seconds } => {
-                write!(
-                    f,
-                    "an override of {seconds} s is too long; give 1 to {MAX_OVERRIDE_S}, or 0 for until released"
-                )
             }
         }
     }
@@ -308,12 +269,5 @@ mod tests {
         let config = GateConfig::checked(Settings { accessible: true, ..Settings::default() }).unwrap();
         assert_eq!(config.strike(), Millis::secs(15));
         assert_eq!((config.held_warn(), config.held_alarm()), (Millis::secs(30), Millis::secs(40)));
-    }
-
-    #[test]
-    fn an_override_lasts_a_day_at_most() {
-        assert_eq!(OverrideTime::seconds(0).map(OverrideTime::span), Ok(None));
-        assert_eq!(OverrideTime::seconds(86_400).map(OverrideTime::span), Ok(Some(Millis::secs(86_400))));
-        assert_eq!(OverrideTime::seconds(86_401), Err(ConfigError::Override { seconds: 86_401 }));
     }
 }

@@ -23,8 +23,8 @@ mod lockout;
 mod presence;
 mod screens;
 
-pub use config::{ConfigError, GateConfig, OverrideTime, Settings, UntrustedClock};
-pub use door::{DoorState, Operator};
+pub use config::{ConfigError, GateConfig, Settings, UntrustedClock};
+pub use door::{DoorState, Operator, OverrideTime, OverrideTooLong};
 pub use faults::Part;
 pub use gate::Gate;
 pub use input::Input;

@@ -1,7 +1,9 @@
 //! The gate on its own: one visitor, one step at a time. Longer stories are in `tests/scenario`.
 
 use super::*;
-use crate::domain::{ClockTrust, Detection, DoorId, LookVerdict, Match, Standing, Utc};
+use crate::domain::{
+    ClockTrust, Decision, Detection, DoorId, Look, LookVerdict, Match, Standing, TrackId, Utc,
+};
 
 fn now(ms: u64) -> Now {
     Now { mono: Mono(ms), utc: Utc(1_700_000_000_000 + ms as i64), trust: ClockTrust::Trusted }

@@ -6,149 +6,51 @@
 //! that no path can forget one; the relay goes on in `settle` alone, each time with one cause and one
 //! `door_unlocked`; a face opens nothing in fault, in lockdown and while faces are barred.
 
-use super::config::{GateConfig, MAX_PRESS_AGE, OverrideTime, RELOCK_GRACE};
+mod state;
+mod watch;
+mod words;
+
+#[cfg(test)]
+mod space;
+
+use super::config::{GateConfig, MAX_PRESS_AGE, RELOCK_GRACE};
 use super::effects::{DoorEffect, Effects};
 use crate::domain::{EventKind, GrantCause, Millis, Mono};
-
-/// How the door stands (SPEC 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DoorState {
-    /// Locked and, as far as is known, shut.
-    Locked,
-    /// Unlocked for a moment; not opened yet.
-    Unlocking,
-    /// Open, and nothing is wrong with that (yet). Also a door found open at the start.
-    OpenAuthorized,
-    /// Open too long: warning.
-    HeldWarn,
-    /// Open too long: alarm.
-    HeldAlarm,
-    /// Opened without an unlocking.
-    ForcedAlarm,
-    /// Held unlocked by an operator or a schedule.
-    UnlockedHold,
-    /// Closed to every face by an operator.
-    Lockdown,
-    /// Freed by the fire alarm.
-    EmergencyRelease,
-    /// The wires do not obey: the relay is off.
-    Fault,
-}
-
-impl DoorState {
-    /// The name used in answers.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Locked => "locked",
-            Self::Unlocking => "unlocking",
-            Self::OpenAuthorized => "open_authorized",
-            Self::HeldWarn => "held_warn",
-            Self::HeldAlarm => "held_alarm",
-            Self::ForcedAlarm => "forced_alarm",
-            Self::UnlockedHold => "unlocked_hold",
-            Self::Lockdown => "lockdown",
-            Self::EmergencyRelease => "emergency_release",
-            Self::Fault => "fault",
-        }
-    }
-}
-
-/// An operator's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    /// Unlock once, as for a grant.
-    Open,
-    /// Hold unlocked.
-    Unlock(OverrideTime),
-    /// Lock now; ends an unlocking and a hold, also a schedule's until its next edge.
-    Lock,
-    /// Close to every face. The exit button and the fire alarm still free the door.
-    Lockdown(OverrideTime),
-    /// End hold and lockdown.
-    Release,
-}
-
-/// What the door is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DoorInput {
-    /// A face may pass.
-    Grant,
-    /// The exit button was pressed then.
-    Rex(Mono),
-    /// The contact opened (`true`) or closed then; `first`: nothing was known before.
-    Contact {
-        /// Whether the door stands open.
-        open: bool,
-        /// Since when.
-        since: Mono,
-        /// Nothing was known of it before.
-        first: bool,
-    },
-    /// The fire alarm calls, or not.
-    Fire(bool),
-    /// The housing is open, or not.
-    Tamper(bool),
-    /// A schedule begins or ends to hold the door unlocked.
-    Schedule(bool),
-    /// An order.
-    Operator(Operator),
-    /// The wires do not obey, or do again.
-    WiresBroken(bool),
-    /// No face can be judged (camera, board), or can again: what a face opened is locked.
-    FacesBarred(bool),
-}
+use watch::Watch;
+pub use words::{DoorInput, DoorState, MAX_OVERRIDE_S, Operator, OverrideTime, OverrideTooLong};
 
 /// An unlocking for a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Passage {
-    pub(super) cause: GrantCause,
-    pub(super) until: Mono,
+struct Passage {
+    cause: GrantCause,
+    until: Mono,
     /// The door was opened since.
-    pub(super) used: bool,
+    used: bool,
 }
 
 /// What an operator holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Override {
-    pub(super) lockdown: bool,
-    pub(super) until: Option<Mono>,
-}
-
-/// How an open door came to be so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Opening {
-    /// With leave, or found so: watched from then on.
-    Watched { since: Mono, stage: Stage },
-    /// Without.
-    Forced,
-}
-
-/// How far a watched opening has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Stage {
-    Quiet,
-    Warned,
-    Alarmed,
+struct Override {
+    lockdown: bool,
+    until: Option<Mono>,
 }
 
 /// The door machine. Feed [`Door::advance`] before every [`Door::handle`].
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that hold or not, each apart from the others")]
 pub struct Door {
-    pub(super) config: GateConfig,
-    pub(super) contact: Option<bool>,
-    pub(super) opening: Option<Opening>,
-    pub(super) passage: Option<Passage>,
-    pub(super) hold: Option<Override>,
-    pub(super) scheduled: bool,
-    pub(super) fire: bool,
-    pub(super) tamper: bool,
-    pub(super) wires_broken: bool,
-    pub(super) faces_barred: bool,
-    pub(super) shunt_until: Option<Mono>,
-    pub(super) driven: Option<GrantCause>,
-    pub(super) released_at: Option<Mono>,
+    config: GateConfig,
+    watch: Watch,
+    passage: Option<Passage>,
+    hold: Option<Override>,
+    scheduled: bool,
+    fire: bool,
+    tamper: bool,
+    wires_broken: bool,
+    faces_barred: bool,
+    shunt_until: Option<Mono>,
+    driven: Option<GrantCause>,
+    released_at: Option<Mono>,
 }
 
 impl Door {
@@ -156,9 +58,8 @@ impl Door {
     #[must_use]
     pub const fn new(config: GateConfig) -> Self {
         Self {
+            watch: Watch::new(config.held_warn(), config.held_alarm()),
             config,
-            contact: None,
-            opening: None,
             passage: None,
             hold: None,
             scheduled: false,
@@ -170,72 +71,6 @@ impl Door {
             driven: None,
             released_at: None,
         }
-    }
-
-    /// How it stands.
-    #[must_use]
-    pub fn state(&self) -> DoorState {
-        if self.wires_broken {
-            return DoorState::Fault;
-        }
-        if self.emergency() {
-            return DoorState::EmergencyRelease;
-        }
-        match (self.hold, self.opening) {
-            (Some(Override { lockdown: true, .. }), _) => DoorState::Lockdown,
-            (Some(Override { lockdown: false, .. }), _) => DoorState::UnlockedHold,
-            (None, _) if self.scheduled => DoorState::UnlockedHold,
-            (None, Some(Opening::Forced)) => DoorState::ForcedAlarm,
-            (None, Some(Opening::Watched { stage, .. })) => match stage {
-                Stage::Quiet => DoorState::OpenAuthorized,
-                Stage::Warned => DoorState::HeldWarn,
-                Stage::Alarmed => DoorState::HeldAlarm,
-            },
-            (None, None) if self.passage.is_some() => DoorState::Unlocking,
-            (None, None) => DoorState::Locked,
-        }
-    }
-
-    /// What the relay is energised for; `None` while it is off.
-    #[must_use]
-    pub const fn driven(&self) -> Option<GrantCause> {
-        self.driven
-    }
-
-    /// Whether the door stands open; `None` without a contact.
-    #[must_use]
-    pub const fn contact(&self) -> Option<bool> {
-        self.contact
-    }
-
-    /// Closed to every face by an operator.
-    #[must_use]
-    pub const fn in_lockdown(&self) -> bool {
-        matches!(self.hold, Some(Override { lockdown: true, .. }))
-    }
-
-    /// Opened without leave and not shut since.
-    #[must_use]
-    pub const fn is_forced(&self) -> bool {
-        matches!(self.opening, Some(Opening::Forced))
-    }
-
-    /// Open too long: warned or alarmed.
-    #[must_use]
-    pub const fn is_held(&self) -> bool {
-        matches!(self.opening, Some(Opening::Watched { stage: Stage::Warned | Stage::Alarmed, .. }))
-    }
-
-    /// The fire alarm calls, whether or not it frees the door.
-    #[must_use]
-    pub const fn on_fire(&self) -> bool {
-        self.fire
-    }
-
-    /// The housing is open.
-    #[must_use]
-    pub const fn is_tampered(&self) -> bool {
-        self.tamper
     }
 
     /// When something becomes due.
@@ -255,7 +90,7 @@ impl Door {
             } else if self.hold.is_some_and(|h| h.until.is_some_and(|until| until <= due)) {
                 self.end_hold("off: time", effects);
             } else {
-                self.watch(due, effects);
+                self.watch.warn(effects);
             }
             self.settle("time", false, free, due, effects);
         }
@@ -344,7 +179,7 @@ impl Door {
     /// Brings the relay to where it should be: the one place that moves it.
     fn settle(&mut self, why: &'static str, renewed: bool, was_free: bool, now: Mono, effects: &mut Effects) {
         if was_free != self.is_free() {
-            self.watch_anew(now);
+            self.watch.begin_anew(now);
         }
         let wanted = self.wanted();
         // A renewed passage is a new cause even where the relay is on already.
@@ -373,7 +208,7 @@ impl Door {
         let until = self.passage.map_or(until, |p| p.until.max(until));
         self.passage = Some(Passage { cause, until, used: false });
         if cause != GrantCause::Rex {
-            self.watch_anew(now);
+            self.watch.begin_anew(now);
         }
         true
     }
@@ -417,67 +252,25 @@ impl Door {
         self.hold = None;
     }
 
-    fn opened(&mut self, since: Mono, first: bool, now: Mono, effects: &mut Effects) {
-        if self.contact == Some(true) {
-            return;
-        }
-        self.contact = Some(true);
+    fn opened(&mut self, since: Mono, found: bool, now: Mono, effects: &mut Effects) {
         let covered = |until: Mono| since <= until;
         let with_leave = self.driven.is_some()
             || self.released_at.is_some_and(|at| covered(at.after(RELOCK_GRACE)))
             || self.shunt_until.is_some_and(covered);
-        effects.event(EventKind::DoorOpened, if first { "opened_unknown" } else { "" });
+        // Watched from when it was noticed: a late notice is no fault of whoever stands there.
+        self.watch.open(found, with_leave, now, effects);
         if let Some(passage) = &mut self.passage {
             passage.used = true;
-        }
-        if first || with_leave {
-            // Watched from when it was noticed: a late notice is no fault of whoever stands there.
-            self.opening = Some(Opening::Watched { since: now, stage: Stage::Quiet });
-        } else {
-            self.opening = Some(Opening::Forced);
-            effects.event(EventKind::ForcedOpen, "");
         }
     }
 
     fn closed(&mut self, effects: &mut Effects) {
-        if self.contact == Some(true) {
-            effects.event(EventKind::DoorClosed, "");
-        }
-        self.contact = Some(false);
-        self.opening = None;
+        self.watch.shut(effects);
         let relock = self.config.settings().relock_on_close;
         self.passage = self.passage.filter(|p| !(p.used && relock));
     }
 
     fn held_deadline(&self) -> Option<Mono> {
-        let Some(Opening::Watched { since, stage }) = self.opening else { return None };
-        match stage {
-            _ if self.is_free() => None,
-            Stage::Quiet => Some(since.after(self.config.held_warn())),
-            Stage::Warned => Some(since.after(self.config.held_alarm())),
-            Stage::Alarmed => None,
-        }
-    }
-
-    /// The watched opening goes one stage further.
-    fn watch(&mut self, due: Mono, effects: &mut Effects) {
-        if self.held_deadline() != Some(due) {
-            return;
-        }
-        if let Some(Opening::Watched { stage, .. }) = &mut self.opening {
-            let (next, said) = match stage {
-                Stage::Quiet => (Stage::Warned, "warning"),
-                Stage::Warned | Stage::Alarmed => (Stage::Alarmed, "alarm"),
-            };
-            *stage = next;
-            effects.event(EventKind::HeldOpen, said);
-        }
-    }
-
-    /// With new leave to stand open, or without its old one, the watch begins anew. A forced door stays forced.
-    fn watch_anew(&mut self, now: Mono) {
-        if let Some(Opening::Watched { since, stage }) = &mut self.opening {
-            (*since, *stage) = (now, Stage::Quiet);
-        }
+        self.watch.deadline().filter(|_| !self.is_free())
     }
 }

@@ -5,7 +5,9 @@
 //! Invariants: given the same inputs and times it gives the same outputs; outputs come in the order decide,
 //! actuate, record, show; time that runs backwards is taken as standing still.
 
-use super::attempt::{Attempts, Found, Heard};
+mod judge;
+
+use super::attempt::Attempts;
 use super::config::GateConfig;
 use super::debounce::{Change, Debouncer};
 use super::door::{Door, DoorInput, DoorState, Operator};
@@ -15,15 +17,10 @@ use super::input::Input;
 use super::lockout::Lockout;
 use super::outputs::{Output, Outputs};
 use super::presence::Presence;
-use super::rules::{Circumstances, Finding, objection};
 use super::screens::{Screens, View};
 use crate::domain::event::Detail;
-use crate::domain::limits::MAX_NAME;
 use crate::domain::wires;
-use crate::domain::{
-    Decision, DenyReason, Event, EventKind, GrantCause, Look, Millis, Mono, Now, PersonId, QualityReasons,
-    Screen, TrackId,
-};
+use crate::domain::{DenyReason, Event, EventKind, GrantCause, Millis, Mono, Now, PersonId};
 
 /// The decision core of one door.
 ///
@@ -203,109 +200,6 @@ impl Gate {
         }
     }
 
-    fn look(&mut self, look: &Look) {
-        if self.faults.is(Part::Camera) {
-            return;
-        }
-        let now = self.now.mono;
-        let face = look.subject.as_ref().map(|(_, face)| face);
-        match self.attempts.look(look, now) {
-            Heard::Nothing => {}
-            Heard::Nobody => self.screens.look_here(),
-            Heard::Somebody(reasons) => {
-                self.presence.seen(reasons, now);
-                self.screens.guide(reasons, face);
-            }
-            Heard::Closed(track) => {
-                self.presence.seen(QualityReasons::default(), now);
-                self.presence.settle();
-                self.screens.look_here();
-                if self.attempts.is_spoofed(track) {
-                    self.denied_screen(DenyReason::Spoof);
-                }
-            }
-            Heard::Found(track, found) => {
-                self.presence.seen(QualityReasons::default(), now);
-                self.presence.settle();
-                self.conclude(track, found);
-            }
-        }
-    }
-
-    fn conclude(&mut self, track: TrackId, found: Found) {
-        let circumstances = Circumstances {
-            now: self.now,
-            untrusted_clock: self.config.settings().untrusted_clock,
-            closed: self.door.in_lockdown() || self.faults.bars_faces(),
-            locked_out: self.locked_out(),
-        };
-        let finding = match &found {
-            Found::Spoof => Finding::Spoof,
-            Found::Unknown => Finding::Unknown,
-            Found::LowMargin => Finding::LowMargin,
-            Found::Person { standing, .. } => Finding::Person(standing),
-        };
-        match (objection(finding, &circumstances), found) {
-            (None, Found::Person { id, name, since, .. }) => self.grant(track, &id, name, since),
-            (Some(reason), Found::Person { id, .. }) => self.deny(track, reason, Some(id)),
-            (Some(reason), Found::Spoof | Found::Unknown | Found::LowMargin) => {
-                self.deny(track, reason, None);
-            }
-            // No rule spoke for somebody who is nobody: silence denies.
-            (None, Found::Spoof | Found::Unknown | Found::LowMargin) => {
-                self.deny(track, DenyReason::UnknownFace, None);
-            }
-        }
-    }
-
-    fn grant(&mut self, track: TrackId, person: &PersonId, name: heapless::String<MAX_NAME>, since: Mono) {
-        self.attempts.granted(track, self.now.mono);
-        let mut effects = Effects::default();
-        self.door.handle(DoorInput::Grant, self.now.mono, &mut effects);
-        let decision = Decision::Grant { person: person.clone(), name: name.clone(), since };
-        self.outputs.push(Output::Decision(decision));
-        self.carry(&effects, Some(person));
-        self.screens.result(Screen::Welcome { name }, self.now.mono);
-    }
-
-    fn deny(&mut self, track: TrackId, reason: DenyReason, person: Option<PersonId>) {
-        let news = self.attempts.denied(track, reason, self.now.mono);
-        if news {
-            let kind = match reason {
-                DenyReason::Spoof => EventKind::Spoof,
-                DenyReason::UnknownFace => EventKind::UnknownFace,
-                DenyReason::LowMargin
-                | DenyReason::Disabled
-                | DenyReason::NotYetValid
-                | DenyReason::Expired
-                | DenyReason::Blocklisted
-                | DenyReason::NoGroup
-                | DenyReason::OutsideSchedule
-                | DenyReason::Holiday
-                | DenyReason::Lockdown
-                | DenyReason::Apb
-                | DenyReason::TimedApb
-                | DenyReason::Interlock
-                | DenyReason::DualAuthPending
-                | DenyReason::DualAuthTimeout
-                | DenyReason::PinRequired
-                | DenyReason::PinBad
-                | DenyReason::PinLocked => EventKind::AccessDenied,
-            };
-            let event = Event::new(kind, self.config.settings().door, self.now).because(reason);
-            let event = Event { person: person.clone(), ..event };
-            self.outputs.push(Output::Decision(Decision::Deny { reason, person }));
-            self.outputs.push(Output::Event(event));
-        }
-        self.denied_screen(reason);
-        if reason == DenyReason::Spoof && self.lockout.failed(self.now.mono) {
-            let event = Event::new(EventKind::AccessDenied, self.config.settings().door, self.now);
-            let event =
-                event.because(DenyReason::PinLocked).with(format_args!("reader locked: too many attacks"));
-            self.outputs.push(Output::Event(event));
-        }
-    }
-
     fn order(&mut self, order: Operator) {
         let refused = match order {
             Operator::Open => self.door.in_lockdown() || self.faults.is(Part::Wires),
@@ -383,10 +277,6 @@ impl Gate {
         self.outputs.push(Output::Event(event));
     }
 
-    fn denied_screen(&mut self, reason: DenyReason) {
-        self.screens.result(Screen::Denied { reason: reason.into() }, self.now.mono);
-    }
-
     fn show(&mut self) {
         let view = View {
             fire: self.door.on_fire(),
@@ -405,5 +295,4 @@ impl Gate {
 }
 
 #[cfg(test)]
-#[path = "gate_tests.rs"]
 mod tests;
