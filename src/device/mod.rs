@@ -6,6 +6,7 @@
 
 pub mod clock_os;
 pub mod clock_sim;
+pub mod display;
 pub mod frozen;
 pub mod notify;
 pub mod replay;

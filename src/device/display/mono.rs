@@ -1,0 +1,308 @@
+//! The small layout: 128x64 and its like, black and white.
+//!
+//! Owns: what stands where on a small panel, and the choice between pixel fonts and outlines. Does not own: words.
+//! Invariants: a picture on the left third, words on the rest; nothing depends on a shade; a text whose letters the
+//! pixel fonts lack is drawn from outlines, cut to on and off, never with holes.
+
+use embedded_graphics::draw_target::DrawTarget;
+use embedded_graphics::geometry::Point;
+use u8g2_fonts::FontRenderer;
+use u8g2_fonts::fonts::{
+    u8g2_font_helvB08_tf, u8g2_font_helvB10_tf, u8g2_font_helvB12_tf, u8g2_font_helvB14_tf,
+    u8g2_font_helvB18_tf, u8g2_font_helvB24_tf,
+};
+use u8g2_fonts::types::{FontColor, HorizontalAlignment, VerticalPosition};
+
+use super::canvas::{Area, Canvas, Paint};
+use super::icons::{Icon, ellipse};
+use super::ink::{BLACK, Ink, WHITE};
+use super::text::{Align, Style};
+use super::words::{ENROLLED, INVITE, OUT_OF_ORDER, STAYS_LOCKED, WELCOME};
+use super::{RenderOptions, clock};
+use crate::domain::face::Rect;
+use crate::domain::{Guidance, Screen, Utc, VisitorReason};
+
+/// Paints a screen; `text` is its drawable name or installer's line.
+pub(super) fn paint<D: DrawTarget<Color: Ink>>(
+    canvas: &mut Canvas<'_, D>,
+    screen: &Screen,
+    text: &str,
+    options: &RenderOptions,
+) -> Result<(), D::Error> {
+    let language = options.language;
+    let u = canvas.area().h / 64.0;
+    match screen {
+        Screen::Idle { time, link_up, queued } => idle(canvas, *time, *link_up, *queued, options),
+        Screen::Look { face, guidance } => {
+            canvas.clear(BLACK)?;
+            let words = look(canvas, *face, *guidance)?;
+            write(canvas, words, language.guidance(*guidance), 2, ON_BLACK)
+        }
+        Screen::Enrol { taken, wanted, guidance } => {
+            canvas.clear(BLACK)?;
+            let words = if taken >= wanted {
+                let (stage, words) = split(canvas.area());
+                canvas.icon(Icon::Check, stage.centre(), stage.w * 0.4, ON_BLACK)?;
+                words
+            } else {
+                look(canvas, None, *guidance)?
+            };
+            let (top, bar) = words.split_top(words.h - 16.0 * u);
+            let phrase = if taken >= wanted { language.say(ENROLLED) } else { language.guidance(*guidance) };
+            write(canvas, top, phrase, 2, ON_BLACK)?;
+            steps(canvas, bar, *taken, *wanted)
+        }
+        Screen::Welcome { .. } => {
+            // Light ground: the one good news is seen from afar.
+            let words = sign(canvas, Icon::Check, ON_WHITE)?;
+            if text.is_empty() {
+                return write(canvas, words, language.say(WELCOME), 1, ON_WHITE);
+            }
+            let (top, name) = words.split_top(14.0 * u);
+            write(canvas, top, language.say(WELCOME), 1, ON_WHITE)?;
+            write(canvas, name, text, 2, ON_WHITE)
+        }
+        Screen::Denied { reason } => {
+            let (phrase, advice) = language.refusal(*reason);
+            let icon = match reason {
+                VisitorReason::NotAllowed => Icon::Cross,
+                VisitorReason::NotRecognised
+                | VisitorReason::Wait
+                | VisitorReason::SecondPerson
+                | VisitorReason::Pin
+                | VisitorReason::Closed => Icon::of_refusal(*reason),
+            };
+            let words = sign(canvas, icon, ON_BLACK)?;
+            two(canvas, words, phrase, advice, ON_BLACK)
+        }
+        Screen::Alarm(kind) => {
+            let (phrase, advice) = language.alarm(*kind);
+            let words = sign(canvas, Icon::of_alarm(*kind), ON_BLACK)?;
+            frame(canvas)?;
+            two(canvas, words, phrase, advice, ON_BLACK)
+        }
+        Screen::Fault { .. } => {
+            let words = sign(canvas, Icon::Warning, ON_BLACK)?;
+            let advice = if text.is_empty() { language.say(STAYS_LOCKED) } else { text };
+            two(canvas, words, language.say(OUT_OF_ORDER), advice, ON_BLACK)
+        }
+    }
+}
+
+fn idle<D: DrawTarget<Color: Ink>>(
+    canvas: &mut Canvas<'_, D>,
+    time: Option<Utc>,
+    link_up: Option<bool>,
+    queued: u32,
+    options: &RenderOptions,
+) -> Result<(), D::Error> {
+    canvas.clear(BLACK)?;
+    let panel = canvas.area();
+    let u = panel.h / 64.0;
+    if let Some(now) = time.and_then(|time| clock::read(time, options)) {
+        let clock = Area::new(0.0, 3.0 * u, panel.w - 18.0 * u, 34.0 * u);
+        write(canvas, clock, &now.time, 1, ON_BLACK)?;
+    } else {
+        canvas.icon(Icon::Face, (panel.w / 2.0, 22.0 * u), 19.0 * u, ON_BLACK)?;
+    }
+    let column = panel.w - 11.0 * u;
+    match link_up {
+        Some(true) => canvas.icon(Icon::Link, (column, 11.0 * u), 8.0 * u, ON_BLACK)?,
+        Some(false) => canvas.icon(Icon::NoLink, (column, 11.0 * u), 8.0 * u, ON_BLACK)?,
+        None => {}
+    }
+    if queued > 0 {
+        canvas.icon(Icon::Outbox, (column, 32.0 * u), 7.0 * u, ON_BLACK)?;
+    }
+    let foot = Area::new(0.0, panel.h - 18.0 * u, panel.w, 18.0 * u);
+    canvas.fill(foot, WHITE)?;
+    write(canvas, foot.inset(2.0 * u), options.language.say(INVITE), 1, ON_WHITE)
+}
+
+/// The ring with the visitor's face as a box, or the guidance's icon; returns the words' area.
+fn look<D: DrawTarget<Color: Ink>>(
+    canvas: &mut Canvas<'_, D>,
+    face: Option<Rect>,
+    guidance: Guidance,
+) -> Result<Area, D::Error> {
+    let (stage, words) = split(canvas.area());
+    let (cx, cy) = stage.centre();
+    let half = (stage.w * 0.42, stage.h * 0.45);
+    canvas.shape(stage, ON_BLACK, |x, y| ellipse((x - cx, y - cy), half).abs() - 1.0)?;
+    let aside = face.map(|face| face.x + face.w / 2.0);
+    let icon = match guidance {
+        // The panel is a mirror: a face left in the frame stands right on it.
+        Guidance::Centre if aside.is_some_and(|x| x < 0.5) => Icon::Left,
+        Guidance::Centre
+        | Guidance::LookHere
+        | Guidance::Closer
+        | Guidance::FaceCamera
+        | Guidance::HoldStill
+        | Guidance::MoreLight
+        | Guidance::LessLight
+        | Guidance::Uncover
+        | Guidance::OneAtATime => Icon::of_guidance(guidance),
+    };
+    canvas.icon(icon, (cx, cy), half.0 * 0.68, ON_BLACK)?;
+    Ok(words)
+}
+
+/// Boxes, one for each look wanted, filled for each taken.
+fn steps<D: DrawTarget<Color: Ink>>(
+    canvas: &mut Canvas<'_, D>,
+    bar: Area,
+    taken: u8,
+    wanted: u8,
+) -> Result<(), D::Error> {
+    let wanted = wanted.max(1);
+    let pitch = bar.w / f32::from(wanted);
+    for step in 0..wanted {
+        let left = bar.x + pitch * f32::from(step);
+        let cell = Area::new(left, bar.y + 4.0, (pitch - 2.0).max(1.0), bar.h - 8.0);
+        canvas.fill(cell, WHITE)?;
+        if step >= taken && cell.w > 3.0 {
+            canvas.fill(cell.inset(1.0), BLACK)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ground and a large icon; returns the words' area.
+fn sign<D: DrawTarget<Color: Ink>>(
+    canvas: &mut Canvas<'_, D>,
+    icon: Icon,
+    paint: Paint,
+) -> Result<Area, D::Error> {
+    canvas.clear(paint.on)?;
+    let (stage, words) = split(canvas.area());
+    let half = stage.w.min(stage.h) * 0.44;
+    canvas.icon(icon, stage.centre(), half, paint)?;
+    Ok(words)
+}
+
+/// A double border: an alarm is not mistaken for a refusal.
+fn frame<D: DrawTarget<Color: Ink>>(canvas: &mut Canvas<'_, D>) -> Result<(), D::Error> {
+    let panel = canvas.area();
+    let thick = 2.0;
+    canvas.fill(Area::new(0.0, 0.0, panel.w, thick), WHITE)?;
+    canvas.fill(Area::new(0.0, panel.h - thick, panel.w, thick), WHITE)?;
+    canvas.fill(Area::new(0.0, 0.0, thick, panel.h), WHITE)?;
+    canvas.fill(Area::new(panel.w - thick, 0.0, thick, panel.h), WHITE)
+}
+
+/// Headline and advice.
+fn two<D: DrawTarget<Color: Ink>>(
+    canvas: &mut Canvas<'_, D>,
+    words: Area,
+    phrase: &str,
+    advice: &str,
+    paint: Paint,
+) -> Result<(), D::Error> {
+    let (top, below) = words.split_top(words.h * 0.52);
+    write(canvas, top, phrase, 2, paint)?;
+    write(canvas, below, advice, 2, paint)
+}
+
+/// Left the picture, right the words.
+fn split(panel: Area) -> (Area, Area) {
+    let (stage, words) = panel.split_left((panel.h * 0.72).min(panel.w * 0.45));
+    let margin = panel.h / 32.0;
+    (stage.inset(margin), words.inset(margin))
+}
+
+/// Sets a text as large as it goes: in a pixel font on one or two lines, else from outlines.
+fn write<D: DrawTarget<Color: Ink>>(
+    canvas: &mut Canvas<'_, D>,
+    area: Area,
+    text: &str,
+    lines: usize,
+    paint: Paint,
+) -> Result<(), D::Error> {
+    for font in &FONTS {
+        let high = font.height();
+        if lines > 1
+            && high * 2.0 <= area.h
+            && let Some((first, second)) = halves(text)
+            && font.fits(first, area.w)
+            && font.fits(second, area.w)
+            && !font.fits(text, area.w)
+        {
+            let top = area.y + (area.h - 2.0 * high) / 2.0;
+            font.draw(canvas, first, Area::new(area.x, top, area.w, high), paint)?;
+            return font.draw(canvas, second, Area::new(area.x, top + high, area.w, high), paint);
+        }
+        if high <= area.h + 2.0 && font.fits(text, area.w) {
+            return font.draw(canvas, text, area, paint);
+        }
+    }
+    let style = Style::bold((area.h * 0.78).min(30.0), 10.0, lines).at(Align::Middle, Align::Middle);
+    canvas.text(area, text, style, paint).map(|_| ())
+}
+
+/// A text cut in two at the space nearest its middle.
+fn halves(text: &str) -> Option<(&str, &str)> {
+    let middle = text.len() / 2;
+    let at = text.match_indices(' ').map(|(at, _)| at).min_by_key(|at| at.abs_diff(middle))?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// A pixel font and the height of its capitals.
+struct PixelFont {
+    font: FontRenderer,
+    capitals: f32,
+}
+
+impl PixelFont {
+    /// From line to line: capitals, a tail, an accent.
+    fn height(&self) -> f32 {
+        (self.capitals * 1.45).round()
+    }
+
+    /// Whether it has every letter and the text is no wider than `width`.
+    fn fits(&self, text: &str, width: f32) -> bool {
+        self.font
+            .get_rendered_dimensions(text, Point::zero(), VerticalPosition::Baseline)
+            .is_ok_and(|size| size.advance.x as f32 <= width + 1.0)
+    }
+
+    fn draw<D: DrawTarget<Color: Ink>>(
+        &self,
+        canvas: &mut Canvas<'_, D>,
+        text: &str,
+        area: Area,
+        paint: Paint,
+    ) -> Result<(), D::Error> {
+        let (cx, cy) = area.centre();
+        let at = Point::new(cx.round() as i32, (cy + self.capitals / 2.0).round() as i32);
+        let ink = FontColor::Transparent(D::Color::ink(paint.ink));
+        let drawn = self.font.render_aligned(
+            text,
+            at,
+            VerticalPosition::Baseline,
+            HorizontalAlignment::Center,
+            ink,
+            canvas.target,
+        );
+        match drawn {
+            Err(u8g2_fonts::Error::DisplayError(error)) => Err(error),
+            // A letter is missing: `fits` said otherwise, so this is not reached; the words before it stand.
+            Ok(_)
+            | Err(u8g2_fonts::Error::BackgroundColorNotSupported | u8g2_fonts::Error::GlyphNotFound(_)) => {
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Largest first. Helvetica of Adobe and Digital, from the X11 distribution (docs/fonts.md).
+const FONTS: [PixelFont; 6] = [
+    PixelFont { font: FontRenderer::new::<u8g2_font_helvB24_tf>(), capitals: 25.0 },
+    PixelFont { font: FontRenderer::new::<u8g2_font_helvB18_tf>(), capitals: 19.0 },
+    PixelFont { font: FontRenderer::new::<u8g2_font_helvB14_tf>(), capitals: 14.0 },
+    PixelFont { font: FontRenderer::new::<u8g2_font_helvB12_tf>(), capitals: 12.0 },
+    PixelFont { font: FontRenderer::new::<u8g2_font_helvB10_tf>(), capitals: 11.0 },
+    PixelFont { font: FontRenderer::new::<u8g2_font_helvB08_tf>(), capitals: 8.0 },
+];
+
+const ON_BLACK: Paint = Paint { ink: WHITE, on: BLACK };
+const ON_WHITE: Paint = Paint { ink: BLACK, on: WHITE };

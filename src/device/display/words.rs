@@ -1,0 +1,275 @@
+//! What the display says, in the languages it speaks.
+//!
+//! Owns: every word shown. Does not own: where and how large. Invariant: each phrase exists in each language (the
+//! arrays' length is the number of languages), and says what to do rather than what the machine thinks.
+
+use crate::domain::screen::AlarmKind;
+use crate::domain::{Guidance, VisitorReason};
+
+/// A language of the display.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// German.
+    German,
+    /// French.
+    French,
+    /// Spanish.
+    Spanish,
+}
+
+impl Language {
+    /// Every language, in the order of the phrases.
+    pub const ALL: [Self; 4] = [Self::English, Self::German, Self::French, Self::Spanish];
+
+    /// The language of an ISO 639-1 code, with or without a region: `de`, `de-CH`, `de_CH.UTF-8`.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        let head = code.split(['-', '_', '.']).next().unwrap_or("");
+        Self::ALL.into_iter().find(|language| language.code().eq_ignore_ascii_case(head))
+    }
+
+    /// Its ISO 639-1 code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::German => "de",
+            Self::French => "fr",
+            Self::Spanish => "es",
+        }
+    }
+
+    pub(super) const fn say(self, phrase: Phrase) -> &'static str {
+        phrase[self as usize]
+    }
+
+    /// What to do in front of the camera.
+    pub(super) const fn guidance(self, guidance: Guidance) -> &'static str {
+        self.say(match guidance {
+            Guidance::LookHere => ["Look here", "Bitte hersehen", "Regardez ici", "Mire aquí"],
+            Guidance::Closer => ["Come closer", "Näher kommen", "Approchez-vous", "Acérquese"],
+            Guidance::Centre => {
+                ["Move to the middle", "In die Mitte gehen", "Placez-vous au centre", "Vaya al centro"]
+            }
+            Guidance::FaceCamera => {
+                ["Face the camera", "Gesicht zur Kamera", "Face à la caméra", "De frente a la cámara"]
+            }
+            Guidance::HoldStill => ["Hold still", "Kurz stillhalten", "Ne bougez plus", "No se mueva"],
+            Guidance::MoreLight => ["Too dark here", "Zu dunkel", "Trop sombre", "Falta luz"],
+            Guidance::LessLight => ["Too bright here", "Zu hell", "Trop de lumière", "Demasiada luz"],
+            Guidance::Uncover => {
+                ["Uncover your face", "Gesicht frei machen", "Découvrez le visage", "Descubra la cara"]
+            }
+            Guidance::OneAtATime => ["One at a time", "Bitte einzeln", "Un par un", "De uno en uno"],
+        })
+    }
+
+    /// Headline and advice of a refusal.
+    pub(super) const fn refusal(self, reason: VisitorReason) -> (&'static str, &'static str) {
+        let (headline, advice): (Phrase, Phrase) = match reason {
+            VisitorReason::NotRecognised => (
+                ["Not recognised", "Nicht erkannt", "Non reconnu", "No reconocido"],
+                [
+                    "Look again or ring the bell",
+                    "Noch einmal hersehen oder klingeln",
+                    "Réessayez ou sonnez",
+                    "Mire otra vez o llame al timbre",
+                ],
+            ),
+            VisitorReason::NotAllowed => (
+                ["No access now", "Jetzt kein Zutritt", "Pas d’accès", "Sin acceso ahora"],
+                [
+                    "Please ask at reception",
+                    "Bitte am Empfang fragen",
+                    "Adressez-vous à l’accueil",
+                    "Pregunte en recepción",
+                ],
+            ),
+            VisitorReason::Wait => (
+                ["Please wait", "Bitte warten", "Patientez", "Espere"],
+                ["Too many attempts", "Zu viele Versuche", "Trop de tentatives", "Demasiados intentos"],
+            ),
+            VisitorReason::SecondPerson => (
+                ["Second person", "Zweite Person", "Deuxième personne", "Segunda persona"],
+                [
+                    "Another person must look too",
+                    "Noch jemand muss hersehen",
+                    "Une autre personne doit regarder",
+                    "Otra persona debe mirar también",
+                ],
+            ),
+            VisitorReason::Pin => (
+                ["Enter PIN", "PIN eingeben", "Code PIN", "Introduzca el PIN"],
+                [
+                    "Then the door opens",
+                    "Dann öffnet die Tür",
+                    "Ensuite la porte s’ouvre",
+                    "Después se abre la puerta",
+                ],
+            ),
+            VisitorReason::Closed => (
+                ["Closed", "Geschlossen", "Fermé", "Cerrado"],
+                [
+                    "Nobody may enter now",
+                    "Jetzt kein Zutritt für niemanden",
+                    "Entrée interdite à tous",
+                    "Nadie puede entrar ahora",
+                ],
+            ),
+        };
+        (self.say(headline), self.say(advice))
+    }
+
+    /// Headline and advice of an alarm.
+    pub(super) const fn alarm(self, kind: AlarmKind) -> (&'static str, &'static str) {
+        let (headline, advice): (Phrase, Phrase) = match kind {
+            AlarmKind::Forced => (
+                ["Door forced", "Tür aufgebrochen", "Porte forcée", "Puerta forzada"],
+                [
+                    "The alarm was raised",
+                    "Alarm ist ausgelöst",
+                    "L’alarme est donnée",
+                    "Se ha dado la alarma",
+                ],
+            ),
+            AlarmKind::Held => (
+                ["Close the door", "Tür schließen", "Fermez la porte", "Cierre la puerta"],
+                [
+                    "It is open too long",
+                    "Sie ist zu lange offen",
+                    "Ouverte trop longtemps",
+                    "Abierta demasiado tiempo",
+                ],
+            ),
+            AlarmKind::Tamper => (
+                ["Device opened", "Gerät geöffnet", "Appareil ouvert", "Equipo abierto"],
+                [
+                    "The alarm was raised",
+                    "Alarm ist ausgelöst",
+                    "L’alarme est donnée",
+                    "Se ha dado la alarma",
+                ],
+            ),
+            AlarmKind::Fire => (
+                ["Fire alarm", "Feueralarm", "Alerte incendie", "Alarma de incendio"],
+                [
+                    "Leave now. The door is open.",
+                    "Gebäude verlassen. Tür ist offen.",
+                    "Sortez. La porte est ouverte.",
+                    "Salga. La puerta está abierta.",
+                ],
+            ),
+        };
+        (self.say(headline), self.say(advice))
+    }
+
+    /// Day of the week, 0 = Monday, as the date line begins.
+    pub(super) const fn weekday(self, day: usize) -> &'static str {
+        let names = match self {
+            Self::English => ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+            Self::German => ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"],
+            Self::French => ["Lundi", "Mardi", "Mercredi", "Jeudi", "Vendredi", "Samedi", "Dimanche"],
+            Self::Spanish => ["Lunes", "Martes", "Miércoles", "Jueves", "Viernes", "Sábado", "Domingo"],
+        };
+        names[if day < 7 { day } else { 0 }]
+    }
+
+    /// Month, 0 = January, as it stands in a date.
+    pub(super) const fn month(self, month: usize) -> &'static str {
+        let names = match self {
+            Self::English => [
+                "January",
+                "February",
+                "March",
+                "April",
+                "May",
+                "June",
+                "July",
+                "August",
+                "September",
+                "October",
+                "November",
+                "December",
+            ],
+            Self::German => [
+                "Januar",
+                "Februar",
+                "März",
+                "April",
+                "Mai",
+                "Juni",
+                "Juli",
+                "August",
+                "September",
+                "Oktober",
+                "November",
+                "Dezember",
+            ],
+            Self::French => [
+                "janvier",
+                "février",
+                "mars",
+                "avril",
+                "mai",
+                "juin",
+                "juillet",
+                "août",
+                "septembre",
+                "octobre",
+                "novembre",
+                "décembre",
+            ],
+            Self::Spanish => [
+                "enero",
+                "febrero",
+                "marzo",
+                "abril",
+                "mayo",
+                "junio",
+                "julio",
+                "agosto",
+                "septiembre",
+                "octubre",
+                "noviembre",
+                "diciembre",
+            ],
+        };
+        names[if month < 12 { month } else { 0 }]
+    }
+}
+
+/// The same words in every language, in the order of [`Language::ALL`].
+pub(super) type Phrase = [&'static str; Language::ALL.len()];
+
+pub(super) const WELCOME: Phrase = ["Welcome", "Willkommen", "Bienvenue", "Adelante"];
+pub(super) const INVITE: Phrase =
+    ["Look here to enter", "Zum Eintreten hersehen", "Regardez ici pour entrer", "Mire aquí para entrar"];
+pub(super) const OFFLINE: Phrase = ["offline", "offline", "hors ligne", "sin red"];
+pub(super) const ENROLLED: Phrase = ["All done", "Fertig", "Terminé", "Listo"];
+pub(super) const OUT_OF_ORDER: Phrase =
+    ["Out of order", "Außer Betrieb", "Hors service", "Fuera de servicio"];
+pub(super) const STAYS_LOCKED: Phrase =
+    ["The door stays locked", "Die Tür bleibt zu", "La porte reste fermée", "La puerta sigue cerrada"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_found_by_their_codes() {
+        assert_eq!(Language::from_code("de_CH.UTF-8"), Some(Language::German));
+        assert_eq!(Language::from_code("EN-gb"), Some(Language::English));
+        assert_eq!(Language::from_code("tlh"), None);
+        assert_eq!(Language::from_code(""), None);
+    }
+
+    #[test]
+    fn weekdays_and_months_stay_inside_their_tables() {
+        assert_eq!(Language::French.weekday(6), "Dimanche");
+        assert_eq!(Language::Spanish.month(11), "diciembre");
+        assert_eq!(Language::German.month(99), "Januar");
+    }
+}
