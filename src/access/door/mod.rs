@@ -92,7 +92,8 @@ impl Door {
             } else {
                 self.watch.warn(effects);
             }
-            self.settle("time", false, free, due, effects);
+            // However late this is noticed, the relay was on until now.
+            self.settle("time", false, free, now, effects);
         }
     }
 

@@ -104,13 +104,12 @@ fn check(before: &Door, input: Option<DoorInput>, after: &Door, effects: &Effect
     }
     assert_eq!(relay, after.driven, "the relay was moved in silence: {}", told());
     match after.state() {
-        DoorState::Fault => assert_eq!(after.driven, None, "{}", told()),
+        DoorState::Fault | DoorState::Locked => assert_eq!(after.driven, None, "{}", told()),
         DoorState::Lockdown => assert!(matches!(after.driven, None | Some(GrantCause::Rex)), "{}", told()),
         DoorState::EmergencyRelease => assert_eq!(after.driven, Some(GrantCause::Fire), "{}", told()),
         DoorState::UnlockedHold => {
             assert!(matches!(after.driven, Some(GrantCause::Operator | GrantCause::Schedule)), "{}", told());
         }
-        DoorState::Locked => assert_eq!(after.driven, None, "{}", told()),
         DoorState::Unlocking => assert!(after.driven.is_some(), "{}", told()),
         DoorState::OpenAuthorized | DoorState::HeldWarn | DoorState::HeldAlarm | DoorState::ForcedAlarm => {
             assert_eq!(after.contact(), Some(true), "{}", told());
