@@ -44,7 +44,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 12 << 20, journal_capacity: 1_000_000, create: true }
+        Self { cache_bytes: 12 << 20, journal_capacity: 200_000, create: true }
     }
 }
 
@@ -117,6 +117,9 @@ impl Store {
             index: BTreeMap::new(),
             state: State::default(),
         };
+        if !medium.claim()? {
+            return Err(StoreError::InUse(medium.name()));
+        }
         let opening = shared.attach(&*medium, options)?;
         Ok(Self { medium, options, boot, opening, shared: RwLock::new(shared) })
     }
@@ -197,6 +200,42 @@ impl Store {
         done
     }
 
+    /// Reads everyone from one consistent state, a batch at a time. `take` runs outside of what turns a panic into
+    /// damage, and says where to go on and how many it was given.
+    pub(super) fn read_in_batches<T>(
+        &self,
+        next: impl Fn(&View<'_>, u64) -> Result<Vec<T>>,
+        mut take: impl FnMut(&[T]) -> Option<(u64, u64)>,
+    ) -> Result<()> {
+        // Opened here where it was closed by a failure.
+        self.read(|_| Ok(()))?;
+        let done = self.batches(&next, &mut take);
+        if done.as_ref().is_err_and(StoreError::needs_reopen) {
+            self.shared.write().unwrap_or_else(PoisonError::into_inner).detach();
+        }
+        done
+    }
+
+    fn batches<T>(
+        &self,
+        next: &impl Fn(&View<'_>, u64) -> Result<Vec<T>>,
+        take: &mut impl FnMut(&[T]) -> Option<(u64, u64)>,
+    ) -> Result<()> {
+        let shared = self.memory();
+        let txn = guarded(|| Ok(shared.database()?.begin_read()?))?;
+        let view = View { txn: &txn, sealer: &shared.sealer, index: &shared.index, state: &shared.state };
+        let (mut from, mut seen) = (0, 0);
+        while let Some((further, count)) = take(&guarded(|| next(&view, from))?) {
+            from = further;
+            seen += count;
+        }
+        if seen == shared.state.people {
+            Ok(())
+        } else {
+            Err(corrupt(name::PEOPLE, format!("{seen} records where {} were written", shared.state.people)))
+        }
+    }
+
     /// The lock, with the database open behind it.
     pub(super) fn exclusive(&self) -> Result<RwLockWriteGuard<'_, Shared>> {
         let mut guard = self.shared.write().unwrap_or_else(PoisonError::into_inner);
@@ -238,15 +277,8 @@ impl Shared {
         match medium.len(Part::Main)? {
             Some(0) => return Err(corrupt("file", "it is empty")),
             Some(_) => {}
-            None if medium.len(Part::Old)?.is_some() => {
-                return Err(StoreError::Missing {
-                    path: medium.name(),
-                    beside: format!("{}.old", medium.name()),
-                });
-            }
-            None if !options.create => {
-                return Err(StoreError::Missing { path: medium.name(), beside: "its key".to_owned() });
-            }
+            None if !options.create => return Err(StoreError::Missing(medium.name())),
+            None if medium.len(Part::Made)?.is_some() => return Err(StoreError::Missing(medium.name())),
             None => {
                 self.create(medium, options)?;
                 opening.created = true;
@@ -265,8 +297,15 @@ impl Shared {
         medium.wipe(Part::Fresh)?;
         medium.wipe(Part::Old)?;
         if self.state.erasing {
-            self.rewrite(medium, options, &[])?;
-            opening.erasure_finished = true;
+            match self.rewrite(medium, options, &[]) {
+                Ok(_) => opening.erasure_finished = true,
+                // A full disk must not keep the door from its gallery; `erasure_due` goes on saying it.
+                Err(StoreError::Io(_)) if self.db.is_some() => {}
+                Err(e) => {
+                    self.detach();
+                    return Err(e);
+                }
+            }
         }
         Ok(opening)
     }

@@ -5,16 +5,14 @@
 //! redb is copy-on-write: a removed record stays in freed pages and, after a compaction, in the unused ends of live
 //! ones. So a deletion is three steps. (1) One transaction removes the records, writes the events and notes that
 //! an erasure is due. (2) Every remaining record is opened (a damaged one stops it), and its sealed bytes are
-//! copied into a fresh file, which therefore holds nothing else and is as small as it can be. (3) The fresh file
+//! copied into a fresh file, which therefore holds nothing else, and that is compacted. (3) The fresh file
 //! is searched for parts of every removed record and for the id and the name in clear; only when nothing is found
 //! it takes the gallery's place, and the old file is overwritten with zeros and removed.
 //! Killed anywhere: the note in step 1 makes the next start do steps 2 and 3 again.
 //! What overwriting cannot reach: blocks that a flash controller or a copying file system has put aside. What lies
 //! there is sealed; it is as safe as the key. Backups made elsewhere are not touched.
 
-use redb::{
-    Durability, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
-};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::Serialize;
 
 use super::db::{Draft, Options, Shared, Store, guarded, open_database, write_state};
@@ -22,8 +20,7 @@ use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::PersonRecord;
 use super::schema::{
-    CROPS, FORMAT_KEY, IMAGES, JOURNAL, META, PEOPLE, Pair, Place, STATE_KEY, State, TEMPLATES, name,
-    pair_bytes,
+    CROPS, FORMAT_KEY, IMAGES, JOURNAL, META, PEOPLE, Pair, Place, State, TEMPLATES, name, pair_bytes,
 };
 use super::seal::{NONCE_BYTES, Sealer};
 use super::search::{self, Needle};
@@ -63,8 +60,8 @@ impl Store {
     ///
     /// # Errors
     /// `NoSuchPerson`; `NotErased` when traces were found; `Io` or `Corrupt`. After an error of the disk the
-    /// person may be gone from the gallery already while bytes remain: the next start, or the next deletion,
-    /// finishes that.
+    /// person may be gone from the gallery already while bytes remain: [`Store::erasure_due`] says so, and
+    /// [`Store::finish_erasure`] or the next start finishes it.
     pub fn delete_person(&self, id: &PersonId, events: &[Event]) -> Result<Receipt> {
         self.erase(id, events, |draft, number, record| {
             let everything: Vec<u64> = record.templates.iter().map(|(t, _)| *t).collect();
@@ -108,6 +105,26 @@ impl Store {
         })
     }
 
+    /// Whether bytes of something deleted may still be on the disk, because it was full or failed.
+    ///
+    /// # Errors
+    /// When the disk cannot be asked.
+    pub fn erasure_due(&self) -> Result<bool> {
+        Ok(self.memory().state.erasing || self.medium.len(Part::Old)?.is_some())
+    }
+
+    /// Finishes an erasure that is due; nothing happens when none is.
+    ///
+    /// # Errors
+    /// When the disk still refuses, or a record is damaged.
+    pub fn finish_erasure(&self) -> Result<()> {
+        let mut shared = self.exclusive()?;
+        if shared.state.erasing {
+            shared.rewrite(&*self.medium, self.options, &[])?;
+        }
+        Ok(self.medium.wipe(Part::Old)?)
+    }
+
     fn erase(
         &self,
         id: &PersonId,
@@ -132,7 +149,7 @@ impl Store {
                 needles.extend(removed.needles.iter().cloned());
             }
             if receipt.profiles > 0 {
-                needles.extend(plain.iter().filter_map(|text| search::plain_needle(text.as_bytes())));
+                needles.extend(plain.iter().filter_map(|text| search::plain_needle(text)));
             }
             draft.append(events)?;
             draft.state.revision += 1;
@@ -143,7 +160,11 @@ impl Store {
         // The commit has left the removed records in freed pages, so they must be found now.
         receipt.found_before = search::count(&*self.medium, Part::Main, &needles)?.distinct;
         receipt.events_kept = shared.events_about(id)?;
-        let searched = shared.rewrite(&*self.medium, self.options, &needles)?;
+        let searched = shared.rewrite(&*self.medium, self.options, &needles).inspect_err(|e| {
+            if matches!(e, StoreError::Corrupt { .. }) {
+                shared.detach();
+            }
+        })?;
         receipt.bytes_searched = searched.bytes;
         receipt.occurrences = searched.occurrences;
         Ok(receipt)
@@ -219,39 +240,46 @@ impl Shared {
         options: Options,
         needles: &[Needle],
     ) -> Result<search::Count> {
-        let done = self.rewrite_steps(medium, options, needles);
-        if let Err(e) = &done
-            && e.needs_reopen()
-        {
-            self.detach();
-            // Makes room again where the disk was full; what cannot be removed now is removed at the next start.
-            let _ = medium.wipe(Part::Fresh);
-        }
-        done
-    }
-
-    fn rewrite_steps(
-        &mut self,
-        medium: &dyn Medium,
-        options: Options,
-        needles: &[Needle],
-    ) -> Result<search::Count> {
         medium.wipe(Part::Fresh)?;
         medium.wipe(Part::Old)?;
         let state = State { erasing: false, ..self.state.clone() };
-        let (fresh, _, _) = open_database(medium, Part::Fresh, options.cache_bytes)?;
+        let (fresh, found) = match self.copy_and_search(medium, options, &state, needles) {
+            Ok(done) => done,
+            Err(e) => {
+                // The gallery itself was only read. Makes room again where the disk was full; what cannot be
+                // removed now is removed at the next start.
+                let _ = medium.wipe(Part::Fresh);
+                return Err(e);
+            }
+        };
+        let promoted = medium.promote();
+        // Either file may be the gallery now if that failed, so the old one is closed in any case.
+        self.detach();
+        promoted?;
+        self.db = Some(fresh);
+        self.state = state;
+        medium.wipe(Part::Old)?;
+        Ok(found)
+    }
+
+    fn copy_and_search(
+        &self,
+        medium: &dyn Medium,
+        options: Options,
+        state: &State,
+        needles: &[Needle],
+    ) -> Result<(Database, search::Count)> {
+        let (mut fresh, _, _) = open_database(medium, Part::Fresh, options.cache_bytes)?;
         guarded(|| {
             let from = self.database()?.begin_read()?;
             let mut txn = fresh.begin_write()?;
-            txn.set_durability(Durability::Immediate).map_err(|e| corrupt("file", e.to_string()))?;
             txn.set_two_phase_commit(true);
             {
                 let meta = from.open_table(META)?;
                 let format =
                     meta.get(FORMAT_KEY)?.ok_or_else(|| corrupt(name::META, "the format record is gone"))?;
                 txn.open_table(META)?.insert(FORMAT_KEY, format.value())?;
-                debug_assert!(meta.len()? == 2 && meta.get(STATE_KEY)?.is_some());
-                write_state(&txn, &self.sealer, &state)?;
+                write_state(&txn, &self.sealer, state)?;
             }
             copy_numbers(&from, &txn, &self.sealer, PEOPLE, name::PEOPLE, state.people)?;
             copy_pairs(&from, &txn, &self.sealer, TEMPLATES, name::TEMPLATES, state.templates)?;
@@ -259,20 +287,15 @@ impl Shared {
             copy_pairs(&from, &txn, &self.sealer, IMAGES, name::IMAGES, state.images)?;
             copy_numbers(&from, &txn, &self.sealer, JOURNAL, name::JOURNAL, state.kept())?;
             txn.commit()?;
+            // Gives the growth back that redb made ahead of need.
+            fresh.compact()?;
             Ok(())
         })?;
         let found = search::count(medium, Part::Fresh, needles)?;
         if found.occurrences > 0 {
-            drop(fresh);
-            medium.wipe(Part::Fresh)?;
             return Err(StoreError::NotErased { occurrences: found.occurrences });
         }
-        medium.promote()?;
-        self.detach();
-        self.db = Some(fresh);
-        self.state = state;
-        medium.wipe(Part::Old)?;
-        Ok(found)
+        Ok((fresh, found))
     }
 
     fn events_about(&self, id: &PersonId) -> Result<u64> {

@@ -44,14 +44,9 @@ pub enum StoreError {
 
     /// The gallery is gone although it was there.
     #[error(
-        "the gallery {path} is missing but {beside} is there; put the gallery back from a backup, or move {beside} away to begin an empty one"
+        "the gallery {0} is missing, and there was one; put it back from a backup, or remove {0}.made to begin an empty one"
     )]
-    Missing {
-        /// Which gallery.
-        path: String,
-        /// What shows that it was there.
-        beside: String,
-    },
+    Missing(String),
 
     /// The file or a record was altered, or the disk is failing.
     #[error("the gallery is damaged ({place}: {what}); the door stays locked, put it back from a backup")]
@@ -116,7 +111,7 @@ pub enum StoreError {
 
     /// Bytes of a deleted person are still in the file.
     #[error(
-        "{occurrences} traces of the deleted person were found in the gallery file; the deletion is tried again at the next start"
+        "{occurrences} traces of the deleted person are still in the gallery file; the erasure is tried again at the next start"
     )]
     NotErased {
         /// How many.
@@ -192,7 +187,7 @@ impl StoreError {
             | Self::InUse(_)
             | Self::WrongKey(_)
             | Self::Version { .. }
-            | Self::Missing { .. }
+            | Self::Missing(_)
             | Self::NoSuchPerson(_)
             | Self::NoSuchTemplate { .. }
             | Self::TooMany { .. }
@@ -209,6 +204,12 @@ impl StoreError {
 impl From<redb::Error> for StoreError {
     fn from(error: redb::Error) -> Self {
         match error {
+            // How redb says that the file is none of its own, or ends too early.
+            redb::Error::Io(source)
+                if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+            {
+                corrupt("file", source.to_string())
+            }
             redb::Error::Io(source) => Self::Io(source),
             redb::Error::PreviousIo => Self::Io(io::Error::other(
                 "an earlier write failed, the gallery is opened again at the next use",
@@ -228,4 +229,4 @@ macro_rules! through_redb {
         }
     )*};
 }
-through_redb!(StorageError, TableError, TransactionError, CommitError, DatabaseError);
+through_redb!(StorageError, TableError, TransactionError, CommitError, CompactionError, DatabaseError);

@@ -5,10 +5,11 @@
 //! Invariants: the main file only ever appears complete; bytes are overwritten only in a file that has no other name.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use redb::{StorageBackend, backends::FileBackend};
 
@@ -21,12 +22,21 @@ pub enum Part {
     Fresh,
     /// What `Main` was before, to be overwritten.
     Old,
+    /// An empty file that says that a gallery was made here: without it an absent gallery is a first start, with it
+    /// a loss.
+    Made,
 }
 
 /// What the store needs from a disk; tests put a failing one in its place.
 pub trait Medium: fmt::Debug + Send + Sync {
     /// The gallery in the installer's words.
     fn name(&self) -> String;
+
+    /// Takes the gallery for this process until the medium is dropped; `false` when another process has it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn claim(&self) -> io::Result<bool>;
 
     /// Bytes of a part, `None` when it is not there.
     ///
@@ -46,7 +56,7 @@ pub trait Medium: fmt::Debug + Send + Sync {
     /// When they cannot be read.
     fn read(&self, part: Part, offset: u64, out: &mut [u8]) -> io::Result<()>;
 
-    /// Puts `Fresh` in the place of `Main`, durably; what `Main` was becomes `Old`.
+    /// Puts `Fresh` in the place of `Main`, durably; what `Main` was becomes `Old`, and `Made` is there.
     ///
     /// # Errors
     /// When the disk refuses; then `Main` is still what it was, or already `Fresh`, whole in both cases.
@@ -63,13 +73,15 @@ pub trait Medium: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct FileMedium {
     main: PathBuf,
+    /// Locked for as long as this lives. A file of its own, because the gallery's file is replaced.
+    lock: OnceLock<File>,
 }
 
 impl FileMedium {
     /// The gallery at that path.
     #[must_use]
     pub fn new(main: &Path) -> Self {
-        Self { main: main.to_path_buf() }
+        Self { main: main.to_path_buf(), lock: OnceLock::new() }
     }
 
     fn path(&self, part: Part) -> PathBuf {
@@ -77,7 +89,12 @@ impl FileMedium {
             Part::Main => return self.main.clone(),
             Part::Fresh => ".new",
             Part::Old => ".old",
+            Part::Made => ".made",
         };
+        self.beside(suffix)
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.main.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
@@ -92,6 +109,23 @@ impl FileMedium {
 impl Medium for FileMedium {
     fn name(&self) -> String {
         self.main.display().to_string()
+    }
+
+    fn claim(&self) -> io::Result<bool> {
+        if self.lock.get().is_some() {
+            return Ok(true);
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.beside(".lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(self.lock.set(file).is_ok()),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(e)) => Err(e),
+        }
     }
 
     fn len(&self, part: Part) -> io::Result<Option<u64>> {
@@ -129,6 +163,12 @@ impl Medium for FileMedium {
         }
         File::open(&fresh)?.sync_all()?;
         fs::rename(&fresh, &self.main)?;
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path(Part::Made))?;
         self.sync_directory()
     }
 

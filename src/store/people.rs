@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use redb::ReadableTable as _;
 use zeroize::Zeroizing;
 
 use super::db::{Draft, Store, View, open_person};
@@ -294,27 +293,30 @@ impl Store {
     /// When a record is damaged or missing; `f` has then been called for those before it, so a gallery that was
     /// built so far must be thrown away.
     pub fn for_each_enrolled(&self, model: ModelId, mut f: impl FnMut(&Person, &[Template])) -> Result<()> {
-        self.read(|view| {
-            let table = view.txn.open_table(PEOPLE)?;
-            let mut seen = 0;
-            for row in table.iter()? {
-                let (key, value) = row?;
-                let number = key.value();
-                let record = open_person(view.sealer, number, value.value())?;
-                seen += 1;
-                let templates = view.templates(number, &record, Some(model))?;
-                if !templates.is_empty() {
-                    f(&record.person()?, &templates);
+        self.read_in_batches(
+            |view, from: u64| {
+                let table = view.txn.open_table(PEOPLE)?;
+                let mut batch = Vec::new();
+                for row in table.range(from..)?.take(BATCH) {
+                    let (key, value) = row?;
+                    let number = key.value();
+                    let record = open_person(view.sealer, number, value.value())?;
+                    batch.push((number, record.person()?, view.templates(number, &record, Some(model))?));
                 }
-            }
-            if seen == view.state.people {
-                Ok(())
-            } else {
-                Err(corrupt(name::PEOPLE, format!("{seen} records where {} were written", view.state.people)))
-            }
-        })
+                Ok(batch)
+            },
+            |batch| {
+                for (_, person, templates) in batch.iter().filter(|(_, _, templates)| !templates.is_empty()) {
+                    f(person, templates);
+                }
+                batch.last().map(|(number, _, _)| (number + 1, batch.len() as u64))
+            },
+        )
     }
 }
+
+/// People read at once.
+const BATCH: usize = 64;
 
 impl Draft<'_> {
     pub(super) fn put_record(&self, number: u64, record: &PersonRecord) -> Result<()> {

@@ -1,6 +1,13 @@
-//! The store through its public face, on real files.
+//! The store through its public face: on real files, on damaged ones, and on a disk that loses power.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
+mod damage;
+mod disk;
+mod erasure;
 mod gallery;
+mod keys;
+mod kill;
+mod outbox;
+mod power;
