@@ -117,6 +117,9 @@ impl Store {
             index: BTreeMap::new(),
             state: State::default(),
         };
+        if !options.create && medium.len(Part::Main)?.is_none() {
+            return Err(StoreError::Missing(medium.name()));
+        }
         if !medium.claim()? {
             return Err(StoreError::InUse(medium.name()));
         }
@@ -293,13 +296,13 @@ impl Shared {
             self.detach();
             return Err(e);
         }
-        // Leftovers of a rewriting that was cut short; only now is it certain that the gallery itself is whole.
-        medium.wipe(Part::Fresh)?;
-        medium.wipe(Part::Old)?;
+        // Leftovers of a rewriting that was cut short; only now is it certain that the gallery itself is whole. A disk
+        // that refuses this must not keep the door from its gallery: `erasure_due` goes on saying it.
+        let _ = medium.wipe(Part::Fresh).and_then(|()| medium.wipe(Part::Old));
         if self.state.erasing {
             match self.rewrite(medium, options, &[]) {
                 Ok(_) => opening.erasure_finished = true,
-                // A full disk must not keep the door from its gallery; `erasure_due` goes on saying it.
+                // As above.
                 Err(StoreError::Io(_)) if self.db.is_some() => {}
                 Err(e) => {
                     self.detach();

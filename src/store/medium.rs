@@ -5,9 +5,9 @@
 //! Invariants: the main file only ever appears complete; bytes are overwritten only in a file that has no other name.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -32,7 +32,8 @@ pub trait Medium: fmt::Debug + Send + Sync {
     /// The gallery in the installer's words.
     fn name(&self) -> String;
 
-    /// Takes the gallery for this process until the medium is dropped; `false` when another process has it.
+    /// Takes the gallery for this process until the medium is dropped, making its directory where there is none;
+    /// `false` when another process has it.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -100,9 +101,12 @@ impl FileMedium {
         PathBuf::from(name)
     }
 
+    fn directory(&self) -> &Path {
+        self.main.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+    }
+
     fn sync_directory(&self) -> io::Result<()> {
-        let dir = self.main.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        File::open(dir)?.sync_all()
+        File::open(self.directory())?.sync_all()
     }
 }
 
@@ -114,6 +118,10 @@ impl Medium for FileMedium {
     fn claim(&self) -> io::Result<bool> {
         if self.lock.get().is_some() {
             return Ok(true);
+        }
+        let dir = self.directory();
+        if !dir.try_exists()? {
+            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         let file = OpenOptions::new()
             .write(true)

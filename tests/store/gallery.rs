@@ -47,6 +47,44 @@ fn what_is_enrolled_is_there_after_a_restart() {
 }
 
 #[test]
+fn a_check_opens_every_record() {
+    let place = place();
+    let store = place.open();
+    for i in 0..100 {
+        let images = if i % 10 == 0 { vec![Jpeg(noise(i, 500))] } else { vec![] };
+        let told = event(EventKind::EnrollOk, i);
+        store.enrol(&person(i as usize), &[template(i, (i % 2) as u16 * 8)], &images, &[told]).unwrap();
+    }
+    // People, templates, crops, pictures, events.
+    assert_eq!(store.check().unwrap(), 100 + 100 + 50 + 10 + 100);
+}
+
+#[test]
+fn a_panic_of_the_caller_stays_the_callers() {
+    let place = place();
+    let store = place.open();
+    store.enrol(&person(1), &[template(1, 0)], &[], &[]).unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = store.for_each_enrolled(MODEL, |_, _| panic!("the caller's own"));
+    }));
+    assert_eq!(*panicked.unwrap_err().downcast::<&str>().unwrap(), "the caller's own");
+    store.put_person(&person(2), &[]).unwrap();
+    assert_eq!(store.counts().people, 2);
+}
+
+#[test]
+fn a_missing_directory_is_made_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = place();
+    let path = place.path.with_file_name("a").join("b").join("ostiary.redb");
+    let never = ostiary::store::Options { create: false, ..Default::default() };
+    assert!(matches!(Store::open(&path, crate::common::key(), never), Err(StoreError::Missing(_))));
+    assert!(!path.parent().unwrap().exists());
+    drop(Store::open(&path, crate::common::key(), ostiary::store::Options::default()).unwrap());
+    assert_eq!(path.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
 fn a_list_is_paged_and_filtered() {
     let place = place();
     let store = place.open();
