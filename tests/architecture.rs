@@ -37,6 +37,9 @@ const UNSAFE: [&str; 2] = ["src/device/", "src/engine/kernels/"];
 
 /// The one file that builds what stands behind a port.
 const WIRING: &str = "src/app/wiring.rs";
+/// How a function that builds begins its name.
+const BUILDS: [&str; 10] =
+    ["new", "open", "start", "spawn", "connect", "create", "build", "with", "from", "default"];
 const PORTS: [&str; 5] = ["Camera", "Door", "Display", "Clock", "Uplink"];
 
 const MAX_LINES: usize = 500;
@@ -140,6 +143,7 @@ fn an_adapter_built_outside_the_wiring_is_found() {
     assert!(!finds("src/app/pipeline.rs", "fn f() { let c = Replay::open(p); }").is_empty());
     assert!(!finds("src/app/pipeline.rs", "fn f() { let c = Replay::<u8>::open(p); }").is_empty());
     assert_eq!(finds("src/app/wiring.rs", "fn f() { let c = Replay::open(p); }"), "");
+    assert_eq!(finds("src/app/pipeline.rs", "fn f() -> u64 { Replay::length(3) }"), "");
     assert_eq!(finds("src/app/pipeline.rs", "fn f(c: &Replay) { c.open() } use device::Replay;"), "");
     assert_eq!(finds("src/app/pipeline.rs", "#[cfg(test)] mod tests { fn f() { SimDoor::new() } }"), "");
 }
@@ -234,9 +238,15 @@ fn breaches_of_wiring(path: &str, text: &str, adapters: &[String]) -> Vec<String
     }
     let tokens = tokens(text);
     let scopes = scopes(&tokens);
+    let builds = |i: usize| {
+        // The called name: past the type's own parameters, as in `Replay::<File>::open(path)`.
+        let call =
+            tokens[i + 1..].iter().take_while(|t| t.text != "(" && t.text != ";").filter(|t| t.is_word());
+        tokens.get(i + 1).is_some_and(|t| t.text == "::")
+            && call.last().is_some_and(|name| BUILDS.iter().any(|word| name.text.starts_with(word)))
+    };
     (0..tokens.len())
-        .filter(|i| !scopes[*i].test && adapters.contains(&tokens[*i].text))
-        .filter(|i| tokens.get(i + 1).is_some_and(|t| t.text == "::"))
+        .filter(|i| !scopes[*i].test && adapters.contains(&tokens[*i].text) && builds(*i))
         .map(|i| format!("{path}:{}: builds `{}`; only {WIRING} does", tokens[i].line, tokens[i].text))
         .collect()
 }
