@@ -4,6 +4,7 @@
 //! stays locked. Adapters know `domain`, `ports` and `picture`, never the store, never the network.
 //! Invariant: `unsafe` would be allowed here and is not needed.
 
+pub mod camera_v4l;
 pub mod clock_os;
 pub mod clock_sim;
 pub mod display;
