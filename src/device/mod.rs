@@ -7,7 +7,9 @@
 pub mod camera_v4l;
 pub mod clock_os;
 pub mod clock_sim;
+pub mod console;
 pub mod display;
+pub mod door_gpio;
 pub mod frozen;
 pub mod notify;
 pub mod replay;
