@@ -15,7 +15,9 @@
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::Serialize;
 
-use super::db::{Draft, Options, Shared, Store, guarded, open_database, write_state};
+use super::attach::write_state;
+use super::backing::{guarded, open_database};
+use super::db::{Options, Shared, Store};
 use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::PersonRecord;
@@ -24,6 +26,7 @@ use super::schema::{
 };
 use super::seal::{NONCE_BYTES, Sealer};
 use super::search::{self, Needle};
+use super::txn::{Draft, View};
 use crate::domain::{Event, PersonId, TemplateId};
 
 /// What was removed and how it was shown to be gone.
@@ -301,8 +304,7 @@ impl Shared {
     fn events_about(&self, id: &PersonId) -> Result<u64> {
         guarded(|| {
             let txn = self.database()?.begin_read()?;
-            let view =
-                super::db::View { txn: &txn, sealer: &self.sealer, index: &self.index, state: &self.state };
+            let view = View { txn: &txn, sealer: &self.sealer, index: &self.index, state: &self.state };
             view.events_about(id).map(|events| events.len() as u64)
         })
     }

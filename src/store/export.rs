@@ -7,10 +7,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::db::{Store, View};
+use super::db::Store;
 use super::error::{Result, StoreError};
 use super::journal::rfc3339;
 use super::record::Entry;
+use super::txn::View;
 use crate::domain::{Person, PersonId, Utc};
 
 /// All that is held on one person. Pictures are standard base64 with padding.

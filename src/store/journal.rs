@@ -15,10 +15,11 @@ use jiff::fmt::temporal::DateTimePrinter;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::db::{Draft, Store, View};
+use super::db::Store;
 use super::error::{Result, StoreError, corrupt};
 use super::record::{Entry, EntryRecord, decode, encode};
 use super::schema::{JOURNAL, Place, name};
+use super::txn::{Draft, View};
 use crate::domain::{BootId, Event, EventKind, EventSeq, Utc};
 
 impl Store {

@@ -6,6 +6,8 @@
 //! something else; a damaged gallery is never taken for an empty one; a deleted person is gone from the file.
 //! The layout on disk stands in `schema`.
 
+mod attach;
+mod backing;
 mod db;
 mod erase;
 mod error;
@@ -18,6 +20,7 @@ mod record;
 mod schema;
 mod seal;
 mod search;
+mod txn;
 
 pub use db::{MIN_JOURNAL, Opening, Options, Store};
 pub use erase::Receipt;
