@@ -132,6 +132,8 @@ impl Attempts {
             return Heard::Found(track, Found::Spoof);
         }
         if paused || now < attempt.closed_until {
+            // What is passed over must not join what lies before it and behind it.
+            attempt.reset();
             return Heard::Closed(track);
         }
         match &look.verdict {

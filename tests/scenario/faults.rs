@@ -82,6 +82,10 @@ fn a_grant_does_not_survive_a_fault() {
     w.feed(Input::Fault(Part::Wires, text("line 17")));
     w.feed(Input::FaultCleared(Part::Wires));
     assert_eq!(w.relay, None);
+    w.presses_exit();
+    w.feed(Input::Fault(Part::Wires, text("line 17")));
+    w.feed(Input::FaultCleared(Part::Wires));
+    assert_eq!(w.relay, None, "nor does a press of the button");
     w.looks(2, 2, &person("bert"));
     w.feed(Input::Fault(Part::Board, text("the vision loop stands still")));
     assert_eq!(w.relay, None);

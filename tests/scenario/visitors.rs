@@ -216,6 +216,19 @@ fn looks_that_lie_too_far_apart_do_not_add_up() {
 }
 
 #[test]
+fn looks_passed_over_in_a_pause_separate_those_around_it() {
+    let mut w = World::new();
+    w.look(1, person("bert"));
+    w.look(2, LookVerdict::Spoof);
+    w.look(1, person("anna"));
+    w.pass(1_000);
+    w.look(1, person("bert"));
+    assert_eq!(w.relay, None);
+    w.look(1, person("bert"));
+    assert_eq!(w.last_decision(), Some(Ok("bert".into())));
+}
+
+#[test]
 fn standing_decides_after_the_face() {
     let day = 86_400_000;
     let today = World::new().now.utc.0;

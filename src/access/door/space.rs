@@ -115,6 +115,7 @@ fn check(before: &Door, input: Option<DoorInput>, after: &Door, effects: &Effect
             assert_eq!(after.contact(), Some(true), "{}", told());
         }
     }
+    assert!(!after.wires_broken || after.passage.is_none(), "it would come back: {}", told());
     assert!(after.driven != Some(GrantCause::Face) || !after.faces_barred, "{}", told());
     assert!(after.deadline().is_none_or(|at| at > now), "due and not done: {}", told());
     let longest = now.after(after.config.strike());
