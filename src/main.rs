@@ -2,4 +2,8 @@
 //!
 //! Owns: nothing but the way into `app`. Invariant: no panic reaches the caller as success.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ostiary::app::main()
+}

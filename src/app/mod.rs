@@ -1,1 +1,200 @@
-//! To be written.
+//! The house put together: command line, configuration, wiring, the walk-up's threads.
+//!
+//! Owns: everything that knows more than one station. Does not own: what any station does.
+//! Invariants: only `wiring` builds adapters; every way to end has a documented exit code; the final error is
+//! one line that says what to do.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod control;
+pub mod evaluate;
+pub mod latest;
+pub mod out;
+pub mod pipeline;
+pub mod recognition;
+pub mod supervisor;
+pub mod wiring;
+
+mod ask;
+mod demo;
+mod doctor;
+mod models;
+mod run;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::{Cli, Command, ConfigCommand};
+use commands::{Failure, Trouble};
+use config::{Board, Config, ConfigError};
+use out::Out;
+use wiring::WiringError;
+
+/// How a command ended when nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, or yes.
+    Yes,
+    /// The answer is no: exit code 1.
+    No,
+}
+
+/// Why a command failed; each kind has an exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A handler said no.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// Configuration or board file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The house could not be built.
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    /// The walk-up ended.
+    #[error(transparent)]
+    Pipeline(#[from] pipeline::PipelineError),
+    /// The gallery in memory.
+    #[error(transparent)]
+    Recognition(#[from] recognition::RecognitionError),
+    /// The running door did not answer.
+    #[error(transparent)]
+    Control(#[from] control::ControlError),
+    /// The measurement.
+    #[error(transparent)]
+    Evaluate(#[from] evaluate::EvaluateError),
+    /// A file that a command was given or should write.
+    #[error("{0}: {1}")]
+    File(String, #[source] io::Error),
+    /// Standard output.
+    #[error("the result cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl AppError {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Failure(f) => match f.trouble {
+                Trouble::Usage => 2,
+                Trouble::Input => 4,
+                Trouble::Store => 5,
+                Trouble::Model => 6,
+                Trouble::Device => 7,
+            },
+            Self::Config(_) => 3,
+            Self::File(..) | Self::Evaluate(_) => 4,
+            Self::Recognition(_) => 5,
+            Self::Wiring(w) => match w {
+                WiringError::Data(..) | WiringError::Key(_) | WiringError::Store(_) => 5,
+                WiringError::NoManifest(_)
+                | WiringError::Manifest(_)
+                | WiringError::Model(_)
+                | WiringError::Vision(_)
+                | WiringError::OpenSet(_) => 6,
+                WiringError::Device(_) => 7,
+            },
+            Self::Control(_) => 7,
+            Self::Pipeline(_) | Self::Output(_) => 70,
+        }
+    }
+}
+
+/// The program: parses the arguments, does what is asked, gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(&cli);
+    let mut out = Out::stdout(cli.common.json);
+    match dispatch(cli, &mut out) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) => {
+            // The one line that stays when all else is silent; a closed standard error is no reason to fail anew.
+            let _ = writeln!(io::stderr(), "ostiary: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Run(args) => run::run(common, &args, out),
+        Command::Demo(args) => demo::run(common, &args, out),
+        Command::CameraChild(args) => {
+            let code = crate::device::camera_v4l::child::run(&args.device, args.width, args.height, args.fps);
+            std::process::exit(i32::from(code));
+        }
+        Command::Evaluate(args) => {
+            let config = Config::read(common.config.as_deref())?;
+            let models = wiring::Models::find(&config)?;
+            evaluate::run(&args, &models, &config, out)?;
+            Ok(Answer::Yes)
+        }
+        Command::Models(command) => models::run(common, &command, out),
+        Command::Doctor { board } => doctor::run(common, board.as_deref(), out),
+        Command::Config(ConfigCommand::Check { board }) => {
+            Config::read(common.config.as_deref())?;
+            if let Some(board) = &board {
+                Board::read(board)?;
+            }
+            out.line("the configuration is sound")?;
+            Ok(Answer::Yes)
+        }
+        Command::Config(ConfigCommand::Show) => {
+            let raw = Config::show(common.config.as_deref())?;
+            if out.json() {
+                out.document(&raw)?;
+            } else {
+                let text = toml::to_string(&raw).map_err(io::Error::other)?;
+                out.raw(text.as_bytes())?;
+            }
+            Ok(Answer::Yes)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ostiary", &mut script);
+            out.raw(&script)?;
+            Ok(Answer::Yes)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            out.raw(&page)?;
+            Ok(Answer::Yes)
+        }
+        Command::Version => {
+            out.line(format_args!("ostiary {}", env!("CARGO_PKG_VERSION")))?;
+            Ok(Answer::Yes)
+        }
+        Command::Enroll(_)
+        | Command::Identify { .. }
+        | Command::Verify { .. }
+        | Command::Persons(_)
+        | Command::Events(_)
+        | Command::Door(_)
+        | Command::Status => ask::run(common, cli.command, out),
+    }
+}
+
+/// Log lines on standard error: warnings, with `-v` what happens, with `-vv` everything.
+fn log(cli: &Cli) {
+    let level = match cli.common.verbose {
+        0 if matches!(cli.command, Command::Run(_)) => "info",
+        0 => "warn",
+        1 => "ostiary=debug,info",
+        _ => "trace",
+    };
+    // tract tells its whole optimisation at info.
+    let quiet = ",tract_core=warn,tract_onnx=warn,tract_hir=warn,tract_linalg=warn,tract_data=warn";
+    let filter = std::env::var("OSTIARY_LOG").unwrap_or_else(|_| format!("{level}{quiet}"));
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}

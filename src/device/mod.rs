@@ -11,9 +11,11 @@ pub mod console;
 pub mod display;
 pub mod door_gpio;
 pub mod frozen;
+pub mod no_panel;
 pub mod notify;
 pub mod replay;
 pub mod sim;
+pub mod walkup;
 pub mod yuv;
 
 use std::fmt::{self, Write as _};

@@ -1,0 +1,276 @@
+//! The command line: what can be asked, and the text that teaches it.
+//!
+//! Owns: arguments, help, shell completions and man page, all from one definition. Does not own: what the
+//! commands do (`commands`, `pipeline`, `evaluate`, `demo`).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Open firmware for a face-recognition door.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ostiary",
+    version,
+    max_term_width = 100,
+    after_help = "First steps:\n  \
+        ostiary enroll --person anna --name 'Anna K.' anna1.jpg anna2.jpg\n  \
+        ostiary identify somebody.jpg\n  \
+        ostiary run --board board/pc-usb-camera.toml\n\n\
+        Exit codes: 0 done; 1 the answer is no (nobody identified, not the same person, something found \
+        wrong); 2 wrong usage; 3 configuration; 4 unusable input; 5 gallery or journal; 6 models; 7 camera, \
+        door or display; 70 a fault of the program."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Folder of the gallery, the journal and the key.
+    #[arg(long, global = true, value_name = "DIR", env = "OSTIARY_DATA", default_value = "/var/lib/ostiary")]
+    pub data: PathBuf,
+    /// Configuration file; without it every setting has its documented default.
+    #[arg(long, global = true, value_name = "FILE", env = "OSTIARY_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Answer with one JSON document a line instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on standard error; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch the camera and drive the door.
+    Run(RunArgs),
+    /// Show the whole door at work on recorded people, against a simulated board.
+    Demo(DemoArgs),
+    /// Enrol a person from pictures.
+    ///
+    /// Each picture must show one face, large, sharp and from the front; those that do not are refused with the
+    /// reason. Enrolling an existing person adds looks, up to 10. While the door runs, the command is handed to it.
+    Enroll(EnrollArgs),
+    /// Say who is in a picture (1:N).
+    Identify {
+        /// JPEG or PNG.
+        file: PathBuf,
+    },
+    /// Say whether two pictures show the same person (1:1).
+    Verify {
+        /// JPEG or PNG.
+        a: PathBuf,
+        /// JPEG or PNG.
+        b: PathBuf,
+    },
+    /// List, show, delete or export people.
+    #[command(subcommand)]
+    Persons(PersonsCommand),
+    /// Read the journal of events.
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Ask the running door for its state, or open it.
+    #[command(subcommand)]
+    Door(DoorCommand),
+    /// Show what this door is made of: gallery, expected false identifications, models, queue, key, disk.
+    Status,
+    /// Measure recognition, detection and liveness on folders of pictures.
+    Evaluate(super::evaluate::EvaluateArgs),
+    /// List or verify the models of the manifest.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Check camera, wires, display, clock, models, key and disk, one line each.
+    Doctor {
+        /// The board to check.
+        #[arg(long, value_name = "FILE")]
+        board: Option<PathBuf>,
+    },
+    /// Check or show configuration and board files.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+    /// Print version and build.
+    Version,
+    /// The process that talks to the camera. Started by `run`; not for people.
+    #[command(hide = true)]
+    CameraChild(CameraChildArgs),
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The board file: camera, wires and display.
+    #[arg(long, value_name = "FILE")]
+    pub board: PathBuf,
+    /// End after that many seconds (for tests and trials).
+    #[arg(long, value_name = "SECONDS")]
+    pub for_s: Option<u64>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder of pictures, one sub-folder a person, as in Labeled Faces in the Wild.
+    #[arg(long, value_name = "DIR", env = "OSTIARY_DEMO_FACES")]
+    pub faces: Option<PathBuf>,
+    /// Folder of pictures of printed or displayed faces.
+    #[arg(long, value_name = "DIR")]
+    pub attacks: Option<PathBuf>,
+    /// Where the display's pictures and the journal go.
+    #[arg(long, value_name = "DIR", default_value = "out/demo")]
+    pub out: PathBuf,
+    /// Enrolled people who walk up.
+    #[arg(long, default_value_t = 5)]
+    pub enrolled: usize,
+    /// Strangers who walk up.
+    #[arg(long, default_value_t = 3)]
+    pub strangers: usize,
+    /// Which people are drawn from the folder.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Options of `enroll`.
+#[derive(Debug, Args)]
+pub struct EnrollArgs {
+    /// The person's id: letters, digits and . _ @ -, up to 64.
+    #[arg(long, value_name = "ID")]
+    pub person: String,
+    /// The name shown on the display; needed for a new person.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// On what ground the face is kept (a form, a contract); recorded with the time.
+    #[arg(long, value_name = "BASIS")]
+    pub consent: Option<String>,
+    /// First day of access, as in 2026-11-21 or 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "WHEN")]
+    pub valid_from: Option<String>,
+    /// Last moment of access, as in 2027-11-21 (end of that day, UTC) or 2027-11-21T18:00:00Z.
+    #[arg(long, value_name = "WHEN")]
+    pub valid_until: Option<String>,
+    /// Enrol although the same face is known under another id (twins, test galleries).
+    #[arg(long)]
+    pub allow_duplicate: bool,
+    /// JPEG or PNG, one face each.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// What to do with people.
+#[derive(Debug, Subcommand)]
+pub enum PersonsCommand {
+    /// List people, in the order of their ids.
+    List {
+        /// Which page, from 0.
+        #[arg(long, default_value_t = 0)]
+        page: u32,
+        /// People on a page (1 to 1000).
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Show one person.
+    Show {
+        /// The person.
+        id: String,
+    },
+    /// Erase a person with templates, crops and images from the disk, and prove it.
+    Delete {
+        /// The person.
+        id: String,
+    },
+    /// Write all that is held on one person as JSON.
+    Export {
+        /// The person.
+        id: String,
+        /// The file, readable by its owner alone; standard output without it.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// What to do with events.
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// List events, oldest first.
+    List {
+        /// From this number on.
+        #[arg(long, default_value_t = 1, value_name = "SEQ")]
+        from: u64,
+        /// At most so many (1 to 10000).
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        limit: u16,
+    },
+    /// Check the chain of the whole journal.
+    Verify,
+}
+
+/// What to do with the door.
+#[derive(Debug, Subcommand)]
+pub enum DoorCommand {
+    /// Show the door's state.
+    State,
+    /// Let somebody in.
+    Open,
+    /// End every hold and lock.
+    Lock,
+    /// Lock against everyone until released.
+    Lockdown,
+    /// End a lockdown or a hold.
+    Release,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the manifest's models and sets, and which files are here.
+    List,
+    /// Check hash and shape of every model of a set, and run it once.
+    Verify {
+        /// The set; without it the configured one.
+        set: Option<String>,
+    },
+}
+
+/// What to do with configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration and a board file.
+    Check {
+        /// The board file.
+        #[arg(long, value_name = "FILE")]
+        board: Option<PathBuf>,
+    },
+    /// Print every setting in force, in the form of the file.
+    Show,
+}
+
+/// Options of the camera process.
+#[derive(Clone, Debug, Args)]
+pub struct CameraChildArgs {
+    /// The device.
+    #[arg(long)]
+    pub device: PathBuf,
+    /// Wanted width.
+    #[arg(long)]
+    pub width: u32,
+    /// Wanted height.
+    #[arg(long)]
+    pub height: u32,
+    /// Wanted rate.
+    #[arg(long)]
+    pub fps: u32,
+}

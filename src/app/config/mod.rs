@@ -1,0 +1,251 @@
+//! Configuration and board files: from text to values that may be used without another look.
+//!
+//! Owns: reading, the hints in errors, the ranges that no other module owns, the defaults of folders.
+//! Does not own: the shape of the files (`raw`), the ranges of vision and of the door (their own modules).
+//! Invariants: a `Config` or a `Board` that exists is sound; an unknown key is refused with the nearest right one.
+
+mod raw;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use crate::access::{self, GateConfig, Settings};
+use crate::matching::OpenSet;
+use crate::vision::{VisionConfig, Zone};
+
+pub use raw::{RawBias, RawBoard, RawCamera, RawConfig, RawDisplay, RawDoor, RawInput, RawOutput, RawPace};
+
+use super::commands::Keep;
+
+/// Largest configuration file read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Why a file is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{0} cannot be read: {1}")]
+    Read(PathBuf, #[source] std::io::Error),
+    /// It is too large to be one.
+    #[error("{0} is larger than 1 MiB and cannot be a configuration")]
+    TooLarge(PathBuf),
+    /// It is not the TOML that is wanted.
+    #[error("{path}: {message}{hint}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        message: String,
+        /// The nearest right key.
+        hint: String,
+    },
+    /// A value is out of its range.
+    #[error("{path}: {message}")]
+    Range {
+        /// The file.
+        path: PathBuf,
+        /// Which key, what it may be, what it is.
+        message: String,
+    },
+}
+
+/// How this door behaves, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The manifest, where one was named.
+    pub manifest: Option<PathBuf>,
+    /// The set of models, where one was named.
+    pub set: Option<String>,
+    /// Further folders with models.
+    pub model_folders: Vec<PathBuf>,
+    /// False identifications per look of a stranger.
+    pub fpir_target: f64,
+    /// Lead of the best person over the second, as cosine.
+    pub margin: f32,
+    /// What is a good look.
+    pub vision: VisionConfig,
+    /// The door's times and rules.
+    pub gate: GateConfig,
+    /// What is kept of an enrolment.
+    pub keep: Keep,
+    /// Events kept.
+    pub events: u64,
+}
+
+impl Config {
+    /// Reads a file; without one every setting has its default.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
+        match path {
+            Some(path) => Self::check(read(path)?, path),
+            None => Self::check(RawConfig::default(), Path::new("built-in defaults")),
+        }
+    }
+
+    /// Every setting in force, in the form of the file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn show(path: Option<&Path>) -> Result<RawConfig, ConfigError> {
+        let text = || path.map_or_else(|| Ok(RawConfig::default()), read);
+        Self::check(text()?, path.unwrap_or(Path::new("built-in defaults")))?;
+        text()
+    }
+
+    fn check(raw: RawConfig, path: &Path) -> Result<Self, ConfigError> {
+        let range = |message: String| ConfigError::Range { path: path.to_owned(), message };
+        let r = &raw.recognition;
+        let (fpir, margin) = (OpenSet::FPIR_RANGE, OpenSet::MARGIN_RANGE);
+        between(range, "recognition.fpir_target", r.fpir_target, *fpir.start(), *fpir.end())?;
+        let (low, high) = (f64::from(*margin.start()), f64::from(*margin.end()));
+        between(range, "recognition.margin", f64::from(r.margin), low, high)?;
+        between(range, "storage.events", raw.storage.events as f64, 1e3, 1e7)?;
+        let vision = vision(&raw);
+        vision.check().map_err(|e| range(e.to_string()))?;
+        let gate = gate(&raw).map_err(|e| range(format!("access: {e}")))?;
+        Ok(Self {
+            manifest: raw.models.manifest,
+            set: raw.models.set,
+            model_folders: raw.models.folders,
+            fpir_target: r.fpir_target,
+            margin: r.margin,
+            vision,
+            gate,
+            keep: Keep { crops: raw.storage.keep_crops, images: raw.storage.keep_images },
+            events: raw.storage.events,
+        })
+    }
+}
+
+/// A board, checked as far as it can be without touching it.
+#[derive(Debug)]
+pub struct Board(pub RawBoard);
+
+impl Board {
+    /// Reads a board file. Relative paths in it count from the present folder.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let raw: RawBoard = read(path)?;
+        let range = |message: String| ConfigError::Range { path: path.to_owned(), message };
+        if raw.name.trim().is_empty() || raw.name.len() > 64 {
+            return Err(range("name needs 1 to 64 bytes".into()));
+        }
+        match &raw.camera {
+            RawCamera::V4l { width, height, fps, .. } => {
+                between(range, "camera.width", f64::from(*width), 160.0, 1920.0)?;
+                between(range, "camera.height", f64::from(*height), 120.0, 1080.0)?;
+                between(range, "camera.fps", f64::from(*fps), 1.0, 120.0)?;
+            }
+            RawCamera::Replay { fps, .. } => between(range, "camera.fps", f64::from(*fps), 1.0, 120.0)?,
+        }
+        match &raw.door {
+            RawDoor::Sim { .. } => {}
+            RawDoor::Gpio { relay, contact, rex, tamper, fire, .. } => {
+                let inputs = [("contact", contact), ("rex", rex), ("tamper", tamper), ("fire", fire)];
+                let mut used = vec![("relay", relay.line)];
+                for (name, input) in inputs {
+                    let Some(input) = input else { continue };
+                    if let Some((other, _)) = used.iter().find(|(_, line)| *line == input.line) {
+                        return Err(range(format!(
+                            "door.{name} and door.{other} both use line {}; each needs its own",
+                            input.line
+                        )));
+                    }
+                    used.push((name, input.line));
+                }
+            }
+        }
+        match &raw.display {
+            RawDisplay::None => {}
+            RawDisplay::Png { width, height, .. } => {
+                between(range, "display.width", f64::from(*width), 64.0, 1024.0)?;
+                between(range, "display.height", f64::from(*height), 64.0, 1024.0)?;
+            }
+        }
+        Ok(Self(raw))
+    }
+}
+
+fn vision(raw: &RawConfig) -> VisionConfig {
+    let (v, q, l) = (&raw.vision, &raw.vision.quality, &raw.vision.liveness);
+    let mut config = VisionConfig { detect_score: v.detect_score, ..VisionConfig::default() };
+    let [left, top, right, bottom] = v.zone;
+    config.zone = Zone { left, top, right, bottom };
+    config.motion.enabled = v.motion_gate;
+    config.quality.enrol_eye_px = q.enrol_eye_px;
+    config.quality.probe_eye_px = q.probe_eye_px;
+    config.quality.min_yaw = q.min_yaw;
+    config.quality.min_pitch = q.min_pitch;
+    config.quality.min_sharpness = q.min_sharpness;
+    config.quality.min_exposure = q.min_exposure;
+    config.quality.min_completeness = q.min_completeness;
+    config.liveness.k = l.k;
+    config.liveness.n = l.n;
+    config.liveness.live_score = l.live_score;
+    config.liveness.spoof_score = l.spoof_score;
+    config.liveness.spoof_votes = l.spoof_votes;
+    config
+}
+
+fn gate(raw: &RawConfig) -> Result<GateConfig, access::ConfigError> {
+    let (a, r) = (&raw.access, &raw.recognition);
+    let ms = |seconds: u32| seconds.saturating_mul(1_000);
+    GateConfig::checked(Settings {
+        strike_ms: ms(a.strike_s),
+        relock_on_close: a.relock_on_close,
+        held_warn_ms: ms(a.held_warn_s),
+        held_alarm_ms: ms(a.held_alarm_s),
+        accessible: a.accessible,
+        rex_unlocks: a.rex_unlocks,
+        fire_unlocks: a.fire_unlocks,
+        consistent_frames: r.consistent_frames,
+        unknown_frames: r.unknown_frames,
+        lockout_failures: a.lockout_failures,
+        lockout_ms: ms(a.lockout_s),
+        ..Settings::default()
+    })
+}
+
+fn between(
+    range: impl Fn(String) -> ConfigError,
+    key: &str,
+    value: f64,
+    low: f64,
+    high: f64,
+) -> Result<(), ConfigError> {
+    // Written so that NaN fails.
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(range(format!("{key} must be from {low} to {high}, it is {value}")))
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let failed = |e| ConfigError::Read(path.to_owned(), e);
+    if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
+        return Err(ConfigError::TooLarge(path.to_owned()));
+    }
+    let text = fs::read_to_string(path).map_err(failed)?;
+    toml::from_str(&text).map_err(|e| {
+        let message = e.to_string();
+        ConfigError::Parse { path: path.to_owned(), hint: hint(&message), message: message.trim_end().into() }
+    })
+}
+
+/// The nearest right key or value, read from serde's own list of what it expected.
+fn hint(message: &str) -> String {
+    let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let Some(at) = message.find("unknown field").or_else(|| message.find("unknown variant")) else {
+        return String::new();
+    };
+    let names = quoted(&message[at..]);
+    let Some((wrong, right)) = names.split_first() else { return String::new() };
+    let nearest = right.iter().min_by_key(|name| strsim::damerau_levenshtein(wrong, name));
+    nearest.map_or_else(String::new, |name| format!("\ndid you mean `{name}`?"))
+}

@@ -1,0 +1,159 @@
+//! `ostiary demo`: the whole door on recorded people, against a simulated board, with the story told at the end.
+//!
+//! Owns: who is enrolled and who walks up, and the summary. Does not own: any of the work, which is that of
+//! `run` and of `enroll`, through the same code.
+//! Invariants: people who walk up do so with another picture than they were enrolled with; nothing is claimed
+//! that was not observed; a stranger or an attack let in makes the demo fail.
+
+mod cast;
+mod story;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::access::Gate;
+use crate::device::notify::Notify;
+use crate::device::walkup::{Arrivals, Visitor};
+use crate::domain::{Decision, DoorId};
+use crate::ports::Clock;
+
+use super::cli::{Common, DemoArgs};
+use super::commands::{Desk, Failure, LazyEyes, Trouble};
+use super::config::{Board, Config, RawBoard, RawCamera, RawDisplay, RawDoor, RawPace};
+use super::out::Out;
+use super::pipeline::{self, Observation, Parts};
+use super::recognition::Recognition;
+use super::{Answer, AppError, wiring};
+
+use cast::{Cast, Role};
+use story::{Outcome, Story};
+
+const DOOR: DoorId = DoorId(1);
+const FACES: &str = "../shared/eval/lfw/images";
+const ATTACKS: &str = "../shared/eval/pad/spoof";
+
+/// Plays the demo.
+pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Answer, AppError> {
+    let config = Config::read(common.config.as_deref())?;
+    let faces = folder(args.faces.as_deref(), FACES, "faces", "--faces")?;
+    let attacks = folder(args.attacks.as_deref(), ATTACKS, "attack pictures", "--attacks")?;
+    let models = wiring::Models::find(&config)?;
+    let (model, open_set) = models.open_set(&config)?;
+    let data = fresh(&args.out)?;
+    let store = Arc::new(wiring::store(&data, &config)?);
+    let recognition = Arc::new(Recognition::load(&store, open_set, model)?);
+    let clock = wiring::clock();
+
+    out.line("enrolling")?;
+    let cast = {
+        let mut eyes = LazyEyes::new(|| models.open(&config));
+        let mut desk = Desk {
+            store: &store,
+            recognition: &recognition,
+            eyes: &mut eyes,
+            door: None,
+            clock: &*clock,
+            keep: config.keep,
+            data: data.clone(),
+            door_id: DOOR,
+        };
+        Cast::gather(args, &faces, &attacks, &mut desk, out)?
+    };
+
+    let arrivals = Arrivals::default();
+    let visitors: Vec<Visitor> = cast.visitors();
+    let length = crate::device::walkup::WalkupCamera::length(visitors.len());
+    out.line(format_args!(
+        "{} visitors walk up, one after the other, in real time: {} s",
+        visitors.len(),
+        length.0 / 1_000
+    ))?;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&seen);
+    let watched = arrivals.clone();
+    let observer: pipeline::Observer = Box::new(move |observation, now| {
+        let Some(visitor) = watched.visitor_at(now.mono) else { return };
+        let outcome = match observation {
+            Observation::Decision(Decision::Deny { reason, .. }) => Outcome::Denied(*reason),
+            Observation::Relay { energised: true, since: Some(since), .. } => {
+                Outcome::Admitted { took: now.mono.since(*since) }
+            }
+            Observation::Decision(Decision::Grant { person, .. }) => Outcome::Granted(person.clone()),
+            Observation::Relay { .. } => return,
+        };
+        notes.lock().unwrap_or_else(PoisonError::into_inner).push((visitor, outcome));
+    });
+
+    let board = simulated(&args.out);
+    let door_clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    let parts = Parts {
+        camera: wiring::walkup(visitors, &clock, arrivals),
+        door: wiring::door(&board, &door_clock)?,
+        display: wiring::display(&board)?,
+        clock: Arc::clone(&door_clock),
+        vision: models.open(&config)?,
+        recognition,
+        gate: Gate::new(config.gate.clone()),
+        store: Arc::clone(&store),
+        uplink: (!out.json()).then(wiring::console),
+        door_id: DOOR,
+        keep: config.keep,
+        data,
+        observer: Some(observer),
+        notify: Notify::new(),
+        clock_steps: Some(wiring::clock_steps(&clock)),
+    };
+    let summary = pipeline::run(parts, &Arc::new(AtomicBool::new(false)), None)?;
+    let observed = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    let story = Story::tell(&cast, &observed, &summary, &store);
+    out.result(&story)?;
+    out.line(format_args!("the display's pictures are in {}", args.out.join("display").display()))?;
+    Ok(if story.safe() { Answer::Yes } else { Answer::No })
+}
+
+/// The named folder or the usual one; without either, one line that says what is missing.
+fn folder(named: Option<&Path>, usual: &str, what: &str, option: &str) -> Result<PathBuf, Failure> {
+    let path = named.map_or_else(|| PathBuf::from(usual), Path::to_owned);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    Err(Failure::new(
+        Trouble::Input,
+        format!(
+            "no {what} to replay: the folder {} is not there. This version ships no faces of its own; name a \
+             folder with {option} DIR",
+            path.display()
+        ),
+    ))
+}
+
+/// An empty data folder below `out`: only files of an earlier demo are removed from it.
+fn fresh(out: &Path) -> Result<PathBuf, AppError> {
+    let data = out.join("data");
+    let Ok(entries) = fs::read_dir(&data) else { return Ok(data) };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("gallery.redb") || name == "ostiary.key" || name == "control.sock" {
+            fs::remove_file(&path).map_err(|e| AppError::File(path.display().to_string(), e))?;
+        }
+    }
+    Ok(data)
+}
+
+fn simulated(out: &Path) -> Board {
+    Board(RawBoard {
+        name: "demo".into(),
+        camera: RawCamera::Replay { path: PathBuf::new(), pace: RawPace::Recorded, repeat: false, fps: 30 },
+        door: RawDoor::Sim { contact: true },
+        display: RawDisplay::Png { folder: out.join("display"), width: 240, height: 320 },
+    })
+}
+
+impl Role {
+    /// Whether this visitor should be let in.
+    const fn welcome(self) -> bool {
+        matches!(self, Self::Enrolled)
+    }
+}

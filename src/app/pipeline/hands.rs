@@ -1,0 +1,179 @@
+//! The gate's hands: every input goes to the gate here, and every output leaves from here, in one order.
+//!
+//! Owns: the gate, the door's wires, and the order of effects: decide, actuate, persist, publish.
+//! Does not own: threads and waiting (`threads`, `lockstep`), rules (`access`).
+//! Invariants: outputs are drained before the next input; a wire that cannot be driven puts the gate in fault and
+//! the relay is released again at every turn until the wire obeys; dropping this releases the relay.
+
+use crate::access::{Gate, Input, Output, Part};
+use crate::domain::{Decision, GrantCause, Mono, Now, Screen};
+use crate::ports::{self, Detail, Door};
+
+use super::journal::JournalSender;
+
+/// What an observer may see of the door's work (the demo's story, the metrics).
+#[derive(Debug)]
+pub enum Observation<'a> {
+    /// An attempt ended.
+    Decision(&'a Decision),
+    /// The relay moved.
+    Relay {
+        /// Whether it is energised now.
+        energised: bool,
+        /// What for.
+        cause: Option<GrantCause>,
+        /// For a face: when the first good frame of the attempt was captured.
+        since: Option<Mono>,
+    },
+}
+
+/// Whoever watches the door's work; called between actuation and journal, must be quick.
+pub type Observer = Box<dyn FnMut(&Observation<'_>, Now) + Send>;
+
+/// Where screens go; must not block.
+pub trait ScreenSink: Send {
+    /// The newest screen.
+    fn show(&mut self, screen: Screen);
+}
+
+/// Gate, wires and what follows.
+pub struct Hands {
+    gate: Gate,
+    door: Box<dyn Door>,
+    journal: JournalSender,
+    screens: Box<dyn ScreenSink>,
+    observer: Option<Observer>,
+    since: Option<Mono>,
+    wires_broken: bool,
+}
+
+impl Hands {
+    /// Takes the door in hand: the relay is released before anything else happens.
+    #[must_use]
+    pub fn new(
+        gate: Gate,
+        door: Box<dyn Door>,
+        journal: JournalSender,
+        screens: Box<dyn ScreenSink>,
+        observer: Option<Observer>,
+        now: Now,
+    ) -> Self {
+        let mut hands = Self { gate, door, journal, screens, observer, since: None, wires_broken: false };
+        hands.release(now);
+        for input in [ports::Input::Contact, ports::Input::Rex, ports::Input::Tamper, ports::Input::Fire] {
+            hands.start_level(input, now);
+        }
+        hands.drain(now);
+        hands
+    }
+
+    /// The gate, to be asked how it stands.
+    #[must_use]
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// One input, and all that follows from it.
+    pub fn feed(&mut self, input: Input, now: Now) {
+        self.gate.handle(input, now);
+        self.drain(now);
+    }
+
+    /// One turn without a message: the wires' changes, what is due, and another try at a broken wire.
+    pub fn turn(&mut self, now: Now) {
+        if self.wires_broken {
+            self.release(now);
+        }
+        loop {
+            match self.door.poll_edge() {
+                Ok(Some(edge)) => self.feed(Input::Edge(edge), now),
+                Ok(None) => break,
+                Err(error) => {
+                    self.broken(&error.0, now);
+                    break;
+                }
+            }
+        }
+        self.feed(Input::Tick, now);
+    }
+
+    /// When the gate wants its next turn at the latest.
+    #[must_use]
+    pub fn due(&self) -> Option<Mono> {
+        self.gate.poll_timeout()
+    }
+
+    fn drain(&mut self, now: Now) {
+        while let Some(output) = self.gate.poll_output() {
+            match output {
+                Output::Relay { energised, cause } => self.actuate(energised, cause, now),
+                Output::Decision(decision) => {
+                    self.since = match &decision {
+                        Decision::Grant { since, .. } => Some(*since),
+                        Decision::Deny { .. } => None,
+                    };
+                    tracing::info!(?decision, "decided");
+                    self.observe(&Observation::Decision(&decision), now);
+                }
+                Output::Event(event) => self.journal.record(event),
+                Output::Screen(screen) => self.screens.show(screen),
+            }
+        }
+    }
+
+    fn actuate(&mut self, energised: bool, cause: Option<GrantCause>, now: Now) {
+        match self.door.set_relay(energised) {
+            Ok(()) => {
+                let since = self.since.take().filter(|_| cause == Some(GrantCause::Face));
+                self.observe(&Observation::Relay { energised, cause, since }, now);
+            }
+            Err(error) => self.broken(&error.0, now),
+        }
+    }
+
+    fn release(&mut self, now: Now) {
+        match self.door.set_relay(false) {
+            Ok(()) if self.wires_broken => {
+                self.wires_broken = false;
+                tracing::info!("the door's wires obey again");
+                self.feed(Input::FaultCleared(Part::Wires), now);
+            }
+            Ok(()) => {}
+            Err(error) => self.broken(&error.0, now),
+        }
+    }
+
+    fn broken(&mut self, what: &Detail, now: Now) {
+        if !self.wires_broken {
+            tracing::error!(%what, "the door's wires cannot be driven; the door stays locked");
+            self.wires_broken = true;
+            self.gate.handle(Input::Fault(Part::Wires, what.clone()), now);
+            self.drain(now);
+        }
+    }
+
+    fn observe(&mut self, observation: &Observation<'_>, now: Now) {
+        if let Some(observer) = &mut self.observer {
+            observer(observation, now);
+        }
+    }
+
+    fn start_level(&mut self, input: ports::Input, now: Now) {
+        match self.door.level(input) {
+            Ok(Some(active)) => {
+                let edge = ports::InputEdge { input, active, at: now.mono };
+                self.feed(Input::Edge(edge), now);
+            }
+            Ok(None) => {}
+            Err(error) => self.broken(&error.0, now),
+        }
+    }
+}
+
+impl Drop for Hands {
+    fn drop(&mut self) {
+        if let Err(error) = self.door.set_relay(false) {
+            tracing::error!(%error, "the relay could not be released at the end; cut its power");
+        }
+    }
+}

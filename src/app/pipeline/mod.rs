@@ -1,0 +1,334 @@
+//! The walk-up as threads: capture, vision, control, journal, display, and the watch over them.
+//!
+//! Owns: starting and ending the threads, their channels and what overflows in them. Does not own: what any
+//! station does (`vision`, `access`, `store`, `device`).
+//! Queues: frames overwrite; looks are dropped and counted; commands are refused to the asker; events count
+//! their loss; screens overwrite.
+//! Invariants: the relay is released before any thread starts and after every one has ended, however it ended;
+//! a control loop that stands still ends the process at once, which releases the line.
+
+mod capture;
+mod control_loop;
+mod eyes;
+mod hands;
+mod journal;
+mod lockstep;
+mod screens;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use crate::access::Gate;
+use crate::device::notify::Notify;
+use crate::domain::{DoorId, Millis, Mono, clipped};
+use crate::ports::{Camera, Clock, Detail, Display, Door, Uplink};
+use crate::store::Store;
+use crate::vision::Vision;
+
+use super::commands::{Desk, DoorOrder, DoorStatus, Failure, Keep};
+use super::control::{self, Control};
+use super::latest;
+use super::recognition::Recognition;
+use super::supervisor::{Loop, Stamps};
+
+pub use capture::{CameraHealth, Captured};
+pub use eyes::{Seen, StageTimes};
+pub use hands::{Hands, Observation, Observer, ScreenSink};
+pub use journal::{Journal, JournalSender};
+pub use lockstep::run as run_lockstep;
+pub use screens::DirectScreens;
+
+use control_loop::{ControlLoop, RemoteDoor};
+
+/// What the control loop is told.
+pub enum Message {
+    /// A frame was looked at.
+    Look(crate::domain::Look),
+    /// The camera delivers nothing usable.
+    CameraFault(Detail),
+    /// It does again.
+    CameraBack,
+    /// A loop stands still, or a thread ended that must not.
+    Fault(Detail),
+    /// It moves again.
+    FaultCleared,
+    /// The camera's frames have this size from now on.
+    FrameSize {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// So many events wait to leave.
+    Queue(u32),
+    /// The wall clock was set, by so many milliseconds.
+    ClockStep(i64),
+    /// An operator's order, and where the answer goes.
+    Order(DoorOrder, SyncSender<Result<DoorStatus, Failure>>),
+}
+
+/// Looks and messages waiting for the control loop.
+const MESSAGES: usize = 16;
+/// How often the watch looks at the stamps.
+const WATCH: Millis = Millis(250);
+
+/// Everything the walk-up is made of.
+pub struct Parts {
+    /// Frames.
+    pub camera: Box<dyn Camera>,
+    /// Wires.
+    pub door: Box<dyn Door>,
+    /// Panel.
+    pub display: Box<dyn Display>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Eyes.
+    pub vision: Vision,
+    /// Gallery in memory.
+    pub recognition: Arc<Recognition>,
+    /// Rules.
+    pub gate: Gate,
+    /// Disk.
+    pub store: Arc<Store>,
+    /// Where committed events go.
+    pub uplink: Option<Box<dyn Uplink>>,
+    /// Which door events are about.
+    pub door_id: DoorId,
+    /// What is kept of an enrolment.
+    pub keep: Keep,
+    /// The folder of gallery, journal and key; its socket takes commands.
+    pub data: std::path::PathBuf,
+    /// Who watches the door's work.
+    pub observer: Option<Observer>,
+    /// systemd.
+    pub notify: Notify,
+    /// Tells of steps of the wall clock; asked a few times a second.
+    pub clock_steps: Option<Box<dyn FnMut() -> Option<i64>>>,
+}
+
+/// What a run was.
+#[derive(Debug)]
+pub struct Summary {
+    /// Good frames.
+    pub frames: u64,
+    /// Frames looked at.
+    pub looks: u64,
+    /// Frames overtaken by a newer one.
+    pub overwritten: u64,
+    /// Looks that the control loop did not take.
+    pub dropped: u64,
+    /// Time from the first to the last turn.
+    pub lasted: Millis,
+    /// Time spent in each stage of vision.
+    pub times: StageTimes,
+}
+
+/// Why a run ended before it should.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Spawn(#[from] std::io::Error),
+    /// A thread ended by panic; the door is locked.
+    #[error("the {0} thread ended by a fault of the program; the door is locked. Please report the log")]
+    Died(&'static str),
+}
+
+/// Runs until `stop` is set, `until` has passed, or a recording ends.
+///
+/// # Errors
+/// See [`PipelineError`]. In every case the relay has been released.
+pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<Summary, PipelineError> {
+    let Parts { camera, door, display, clock, vision, recognition, gate, store, uplink, .. } = parts;
+    let started = clock.now();
+    let stamps = Stamps::new(started.mono);
+    let (messages, inbox) = sync_channel(MESSAGES);
+    let (producer, consumer) = latest::channel();
+    let captured = Arc::new(Captured::default());
+    let seen = Arc::new(Seen::default());
+    let screens = screens::Screens::default();
+    let offered = store.acked();
+    let (journal_sender, journal) =
+        Journal::new(Arc::clone(&store), uplink, Arc::clone(&clock), parts.door_id, offered);
+
+    let hands =
+        Hands::new(gate, door, journal_sender.clone(), Box::new(screens.clone()), parts.observer, started);
+    let control_loop = ControlLoop::new(
+        hands,
+        inbox,
+        Arc::clone(&clock),
+        Arc::clone(&captured),
+        Arc::clone(&seen),
+        journal_sender.clone(),
+        Arc::clone(stop),
+    );
+    let (eyes_thread, mut remote_eyes) = eyes::EyesThread::new(
+        vision,
+        consumer,
+        messages.clone(),
+        Arc::clone(&recognition),
+        Arc::clone(&clock),
+        Arc::clone(&seen),
+    );
+    let capture_thread = capture::CaptureThread {
+        camera,
+        frames: producer,
+        messages: messages.clone(),
+        clock: Arc::clone(&clock),
+        captured: Arc::clone(&captured),
+        stop: Arc::clone(stop),
+    };
+    let mut remote_door = RemoteDoor::new(messages.clone());
+    let control = match Control::open(&parts.data) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            tracing::warn!(%error, "commands cannot reach this door while it runs");
+            None
+        }
+    };
+    let (keep, door_id, data) = (parts.keep, parts.door_id, parts.data.clone());
+
+    // Spawned from here on; everything that can fail to start has started.
+    let journal_thread = spawn("journal", stamps.clone(), move |stamps| journal.run(stamps))?;
+    let display_thread = {
+        let (screens, clock) = (screens.clone(), Arc::clone(&clock));
+        spawn("display", stamps.clone(), move |stamps| screens.run(display, &*clock, stamps))?
+    };
+    let control_thread = spawn("control", stamps.clone(), move |stamps| control_loop.run(stamps))?;
+    let vision_thread = spawn("vision", stamps.clone(), move |stamps| eyes_thread.run(stamps))?;
+    let capture_handle = spawn("capture", stamps.clone(), move |stamps| capture_thread.run(stamps))?;
+    // Left alone at the end: it may be waiting for a client, holds nothing that must be put in order, and the
+    // process ends after this anyway.
+    if let Some(control) = control {
+        let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
+        spawn("commands", stamps.clone(), move |_| {
+            control.serve(|request| {
+                let mut desk = Desk {
+                    store: &store,
+                    recognition: &recognition,
+                    eyes: &mut remote_eyes,
+                    door: Some(&mut remote_door),
+                    clock: &*clock,
+                    keep,
+                    data: data.clone(),
+                    door_id,
+                };
+                desk.handle(request)
+            });
+        })?;
+    }
+    parts.notify.ready();
+
+    let mut watch = Watch { stamps, messages, notify: parts.notify, reported: None, queued: None };
+    let mut clock_steps = parts.clock_steps;
+    loop {
+        crate::device::clock_os::pause(WATCH);
+        let now = clock.now().mono;
+        let ended = capture_handle.is_finished()
+            || vision_thread.is_finished()
+            || control_thread.is_finished()
+            || journal_thread.is_finished()
+            || display_thread.is_finished();
+        if ended || stop.load(Ordering::Relaxed) || until.is_some_and(|until| now >= until) {
+            break;
+        }
+        watch.look(now);
+        watch.queue(store.depth());
+        if let Some(by_ms) = clock_steps.as_mut().and_then(|step| step()) {
+            watch.tell(Message::ClockStep(by_ms));
+        }
+    }
+
+    // Downstream of the frames, in order: each sees all that the one before it had still to give.
+    watch.notify.stopping();
+    control::close(&parts.data);
+    let finish = |name, handle: thread::JoinHandle<()>| handle.join().map_err(|_| PipelineError::Died(name));
+    if !capture_handle.is_finished() {
+        stop.store(true, Ordering::Relaxed);
+    }
+    let capture_end = finish("capture", capture_handle);
+    let vision_end = vision_thread.join().map_err(|_| PipelineError::Died("vision"));
+    stop.store(true, Ordering::Relaxed);
+    let control_end = finish("control", control_thread);
+    screens.close();
+    let display_end = finish("display", display_thread);
+    journal_sender.health().closing.store(true, Ordering::Relaxed);
+    drop(journal_sender);
+    let journal_end = finish("journal", journal_thread);
+    capture_end?;
+    let times = vision_end?;
+    control_end?;
+    display_end?;
+    journal_end?;
+    Ok(Summary {
+        frames: captured.frames.load(Ordering::Relaxed),
+        looks: seen.frames.load(Ordering::Relaxed),
+        overwritten: captured.overwritten.load(Ordering::Relaxed),
+        dropped: seen.dropped.load(Ordering::Relaxed),
+        lasted: clock.now().mono.since(started.mono),
+        times,
+    })
+}
+
+/// The watch over the loops, and what it tells the control loop.
+struct Watch {
+    stamps: Stamps,
+    messages: SyncSender<Message>,
+    notify: Notify,
+    reported: Option<Loop>,
+    queued: Option<u64>,
+}
+
+impl Watch {
+    /// Feeds the watchdog while all loops move; otherwise says which does not and has the door locked.
+    fn look(&mut self, now: Mono) {
+        let stale = self.stamps.stale(now).next();
+        match stale {
+            None => {
+                self.notify.watchdog();
+                if self.reported.is_some() && self.tell(Message::FaultCleared) {
+                    self.reported = None;
+                }
+            }
+            Some((Loop::Control, idle)) => {
+                let idle_ms = idle.0;
+                tracing::error!(
+                    idle_ms,
+                    "the control loop stands still; ending the process releases the relay"
+                );
+                std::process::abort();
+            }
+            Some((which, idle)) if self.reported != Some(which) => {
+                let (name, idle_ms) = (which.name(), idle.0);
+                tracing::error!(name, idle_ms, "a loop stands still; no face opens the door");
+                if self.tell(Message::Fault(clipped(&format!("the {name} loop stands still")))) {
+                    self.reported = Some(which);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The number of waiting events, when it changed.
+    fn queue(&mut self, depth: u64) {
+        let message = Message::Queue(u32::try_from(depth).unwrap_or(u32::MAX));
+        if self.queued != Some(depth) && self.tell(message) {
+            self.queued = Some(depth);
+        }
+    }
+
+    /// What does not fit is told at the next turn.
+    fn tell(&self, message: Message) -> bool {
+        self.messages.try_send(message).is_ok()
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    stamps: Stamps,
+    work: impl FnOnce(&Stamps) -> T + Send + 'static,
+) -> std::io::Result<thread::JoinHandle<T>> {
+    thread::Builder::new().name(name.to_owned()).spawn(move || work(&stamps))
+}

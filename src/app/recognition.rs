@@ -1,0 +1,120 @@
+//! The gallery in memory, shared by the walk-up, enrolment and every search.
+//!
+//! Owns: the present gallery and its changes, the open-set policy. Does not own: the scan and the thresholds
+//! (`matching`), the records (`store`).
+//! Invariants: a search sees each person whole or not at all; searching allocates nothing; a change follows the
+//! commit on disk, never goes before it, except that an erased person is dropped here first.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::domain::{Embedding, Match, ModelId, Mono, Person, PersonId, Template};
+use crate::matching::{Gallery, GalleryError, OpenSet};
+use crate::picture::{Picture, PictureError};
+use crate::store::{Store, StoreError};
+use crate::vision::{Examined, Purpose, Vision, VisionError};
+
+use super::wiring::WiringError;
+
+/// The gallery in memory with its thresholds.
+pub struct Recognition {
+    gallery: RwLock<Gallery>,
+    policy: OpenSet,
+}
+
+/// Why there is no gallery in memory.
+#[derive(Debug, thiserror::Error)]
+pub enum RecognitionError {
+    /// A record cannot be read: the door must not run on half a gallery.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Templates do not fit each other.
+    #[error(transparent)]
+    Gallery(#[from] GalleryError),
+}
+
+impl Recognition {
+    /// Loads every template of `model` from the store.
+    ///
+    /// # Errors
+    /// See [`RecognitionError`].
+    pub fn load(store: &Store, policy: OpenSet, model: ModelId) -> Result<Self, RecognitionError> {
+        let mut gallery = Gallery::new(model);
+        let mut odd = None;
+        store.for_each_enrolled(model, |person, templates| {
+            if let Err(error) = gallery.upsert(person, templates) {
+                odd.get_or_insert(error);
+            }
+        })?;
+        match odd {
+            Some(error) => Err(error.into()),
+            None => Ok(Self { gallery: RwLock::new(gallery), policy }),
+        }
+    }
+
+    /// Takes a person as they are on disk now.
+    ///
+    /// # Errors
+    /// When the templates do not fit the gallery's; the person is then unchanged here.
+    pub fn upsert(&self, person: &Person, templates: &[Template]) -> Result<(), RecognitionError> {
+        self.write().upsert(person, templates)?;
+        Ok(())
+    }
+
+    /// Forgets a person.
+    pub fn remove(&self, id: &PersonId) {
+        self.write().remove(id);
+    }
+
+    /// The gallery, held still while it is read.
+    pub fn gallery(&self) -> RwLockReadGuard<'_, Gallery> {
+        // `Gallery` keeps its invariants at every step that could panic.
+        self.gallery.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thresholds.
+    #[must_use]
+    pub const fn policy(&self) -> &OpenSet {
+        &self.policy
+    }
+
+    /// Who is this, if anybody?
+    #[must_use]
+    pub fn search(&self, probe: &Embedding) -> Match {
+        self.gallery().search(probe, &self.policy)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Gallery> {
+        self.gallery.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a still picture was not examined.
+#[derive(Debug, thiserror::Error)]
+pub enum ExamineError {
+    /// It is larger than a frame may be.
+    #[error(transparent)]
+    Picture(PictureError),
+    /// A network failed.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
+    /// The models cannot be opened.
+    #[error(transparent)]
+    Models(#[from] Box<WiringError>),
+    /// The running door has too much to look at.
+    #[error("the door is busy looking; try again in a moment")]
+    Busy,
+}
+
+/// Examines a still picture with the walk-up's code and thresholds.
+///
+/// # Errors
+/// As [`Vision::examine`].
+pub fn examine(
+    vision: &mut Vision,
+    picture: &Picture,
+    purpose: Purpose,
+) -> Result<Box<Examined>, ExamineError> {
+    // Callers bring a picture into a frame's size when they decode it.
+    let frame = picture.as_frame(Mono(0)).map_err(ExamineError::Picture)?;
+    Ok(Box::new(vision.examine(frame, purpose)?))
+}

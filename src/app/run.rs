@@ -1,0 +1,107 @@
+//! `ostiary run`: the board at its work.
+//!
+//! Owns: the order of start (gallery, models, wires, threads) and the signals. Does not own: the work.
+//! Invariant: what is broken at the start is said in one line each; a camera that is not there yet is waited for.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::access::Gate;
+use crate::device::notify::Notify;
+use crate::domain::{DoorId, Event, EventKind, Millis};
+use crate::ports::Clock;
+
+use super::cli::{Common, RunArgs};
+use super::config::{Board, Config};
+use super::out::Out;
+use super::pipeline::{self, Hands, Journal, Parts, Summary};
+use super::recognition::Recognition;
+use super::{Answer, AppError, wiring};
+
+const DOOR: DoorId = DoorId(1);
+
+/// Runs the board until it is told to stop.
+pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answer, AppError> {
+    let config = Config::read(common.config.as_deref())?;
+    let board = Board::read(&args.board)?;
+    let board_clock = wiring::clock();
+    let eyes = wiring::camera(&board, &board_clock)?;
+    let clock: Arc<dyn Clock> = match &eyes.virtual_clock {
+        Some(sim) => Arc::clone(sim) as Arc<dyn Clock>,
+        None => Arc::clone(&board_clock) as Arc<dyn Clock>,
+    };
+    // Wires first: from here on the relay is held released.
+    let door = wiring::door(&board, &clock)?;
+    let display = wiring::display(&board)?;
+    let store = Arc::new(wiring::store(&common.data, &config)?);
+    let models = wiring::Models::find(&config)?;
+    let vision = models.open(&config)?;
+    let (model, open_set) = models.open_set(&config)?;
+    let recognition = Arc::new(Recognition::load(&store, open_set, model)?);
+    let boot = Event::new(EventKind::Boot, DOOR, clock.now()).with(format_args!(
+        "ostiary {} on {}",
+        env!("CARGO_PKG_VERSION"),
+        board.0.name
+    ));
+    store.append(&[boot]).map_err(|e| AppError::Wiring(e.into()))?;
+    let templates = recognition.gallery().templates();
+    tracing::info!(
+        board = board.0.name,
+        people = recognition.gallery().people(),
+        templates,
+        expected_fpir = recognition.policy().expected_fpir(templates),
+        "the door is at work"
+    );
+
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let gate = Gate::new(config.gate.clone());
+    let uplink = (!out.json()).then(wiring::console);
+    let summary = if eyes.virtual_clock.is_some() {
+        let offered = store.acked();
+        let (sender, journal) = Journal::new(Arc::clone(&store), uplink, Arc::clone(&clock), DOOR, offered);
+        let screens = pipeline::DirectScreens::new(display);
+        let hands = Hands::new(gate, door, sender, Box::new(screens), None, clock.now());
+        pipeline::run_lockstep(eyes.camera, vision, &recognition, hands, journal, &*clock)?
+    } else {
+        let parts = Parts {
+            camera: eyes.camera,
+            door,
+            display,
+            clock: Arc::clone(&clock),
+            vision,
+            recognition,
+            gate,
+            store,
+            uplink,
+            door_id: DOOR,
+            keep: config.keep,
+            data: common.data.clone(),
+            observer: None,
+            notify: Notify::new(),
+            clock_steps: Some(wiring::clock_steps(&board_clock)),
+        };
+        let until = args.for_s.map(|s| clock.now().mono.after(Millis::secs(s)));
+        pipeline::run(parts, &stop, until)?
+    };
+    out.line(Closing(&summary))?;
+    Ok(Answer::Yes)
+}
+
+struct Closing<'a>(&'a Summary);
+
+impl std::fmt::Display for Closing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let s = self.0;
+        write!(
+            f,
+            "the door has stopped: {:.1} s, {} frames, {} looked at, {} overtaken by a newer one",
+            s.lasted.0 as f64 / 1e3,
+            s.frames,
+            s.looks,
+            s.overwritten
+        )
+    }
+}

@@ -1,0 +1,276 @@
+//! The one place where adapters are built: files become stores, names become devices.
+//!
+//! Owns: the default folders, the choice of adapters by board and configuration. Does not own: their work.
+//! Invariant: nothing outside this file names an adapter's type to construct it.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::device::camera_v4l::{V4lCamera, V4lConfig};
+use crate::device::clock_os::{OsClock, mono_micros};
+use crate::device::clock_sim::SimClock;
+use crate::device::console::ConsoleUplink;
+use crate::device::display::{PngDisplay, PngOptions, RenderOptions};
+use crate::device::door_gpio::{Bias, GpioConfig, GpioDoor, InputLine, OutputLine};
+use crate::device::no_panel::NoPanel;
+use crate::device::replay::{self, Pace, ReplayOptions};
+use crate::device::sim::SimDoor;
+use crate::device::walkup::{Arrivals, Visitor, WalkupCamera};
+use crate::matching::{OpenSet, OpenSetError};
+use crate::ports::{Camera, Clock, Display, Door, Uplink};
+use crate::store::{self, KeyError, SealKey, Store, StoreError};
+use crate::vision::manifest::{Family, Manifest, ManifestError, Role};
+use crate::vision::{ModelError, ModelSet, Vision, VisionError};
+
+use super::config::{Board, Config, RawBias, RawCamera, RawDisplay, RawDoor, RawInput, RawPace};
+
+/// Numbered pictures that a simulated display keeps beside the latest.
+const PICTURES: u32 = 200;
+/// The set of models that serves where none is configured.
+const DEFAULT_SET: &str = "strong";
+const MANIFESTS: [&str; 2] = ["models/manifest.toml", "/usr/share/ostiary/models/manifest.toml"];
+
+/// Why the house cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// The data folder.
+    #[error("the data folder {0} cannot be made: {1}; choose one you may write with --data DIR")]
+    Data(PathBuf, #[source] io::Error),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The gallery.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No manifest anywhere.
+    #[error(
+        "no model manifest found (looked for {0}); run from the project's folder or name it in the \
+         configuration as models.manifest"
+    )]
+    NoManifest(String),
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The models.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The eyes.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
+    /// The thresholds.
+    #[error(transparent)]
+    OpenSet(#[from] OpenSetError),
+    /// A device that cannot even be named.
+    #[error("{0}")]
+    Device(String),
+}
+
+/// The gallery on disk, opened with its key.
+///
+/// # Errors
+/// See [`WiringError`].
+pub fn store(data: &Path, config: &Config) -> Result<Store, WiringError> {
+    if !data.is_dir() {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+        made.map_err(|e| WiringError::Data(data.to_owned(), e))?;
+    }
+    let database = data.join(super::commands::GALLERY);
+    let key = match std::env::var_os("CREDENTIALS_DIRECTORY").map(|d| Path::new(&d).join("ostiary-key")) {
+        Some(credential) if credential.exists() => SealKey::from_credential(&credential)?,
+        Some(_) | None => SealKey::load_or_create(&data.join("ostiary.key"), &database)?,
+    };
+    let options = store::Options { journal_capacity: config.events, ..store::Options::default() };
+    Ok(Store::open(&database, key, options)?)
+}
+
+/// Where models are looked for.
+pub struct Models {
+    /// What is known of them.
+    pub manifest: Manifest,
+    /// The configured or default set.
+    pub set: String,
+    /// Folders, in the order of search.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Models {
+    /// Finds the manifest and the folders.
+    ///
+    /// # Errors
+    /// See [`WiringError`].
+    pub fn find(config: &Config) -> Result<Self, WiringError> {
+        let path = match &config.manifest {
+            Some(path) => path.clone(),
+            None => MANIFESTS
+                .iter()
+                .map(PathBuf::from)
+                .find(|p| p.is_file())
+                .ok_or_else(|| WiringError::NoManifest(MANIFESTS.join(", ")))?,
+        };
+        let own = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let mut folders = config.model_folders.clone();
+        folders.extend(std::env::var_os("OSTIARY_MODELS").iter().flat_map(std::env::split_paths));
+        // Beside a checkout, where third-party weights stay out of the repository.
+        folders.extend([own.clone(), own.join("../../shared/models")]);
+        let manifest = Manifest::read(&path)?;
+        Ok(Self { manifest, set: config.set.clone().unwrap_or_else(|| DEFAULT_SET.to_owned()), folders })
+    }
+
+    /// Loads the set by hash and opens its eyes.
+    ///
+    /// # Errors
+    /// See [`WiringError`].
+    pub fn open(&self, config: &Config) -> Result<Vision, WiringError> {
+        let set = ModelSet::load(&self.manifest, self.manifest.set(&self.set)?, &self.folders)?;
+        let mut vision = Vision::new(set, config.vision.clone())?;
+        vision.set_clock(mono_micros);
+        Ok(vision)
+    }
+
+    /// The thresholds of the set's embedder, without loading any network.
+    ///
+    /// # Errors
+    /// See [`WiringError`].
+    pub fn open_set(&self, config: &Config) -> Result<(crate::domain::ModelId, OpenSet), WiringError> {
+        let set = self.manifest.set(&self.set)?;
+        let spec = self.manifest.member(set, &set.embedder, Role::Embedder)?;
+        let Family::Embedding { calibration, .. } = &spec.family else {
+            unreachable!("the manifest gives the role of embedder to embeddings alone");
+        };
+        Ok((spec.sha256, OpenSet::new(calibration.clone(), config.fpir_target, config.margin)?))
+    }
+}
+
+/// The board's clock.
+#[must_use]
+pub fn clock() -> Arc<OsClock> {
+    Arc::new(OsClock::new())
+}
+
+/// What tells of steps of the board's clock.
+#[must_use]
+pub fn clock_steps(clock: &Arc<OsClock>) -> Box<dyn FnMut() -> Option<i64>> {
+    let clock = Arc::clone(clock);
+    Box::new(move || clock.step().map(|step| step.by_ms))
+}
+
+/// A camera, and the clock that its frames follow where that is not the board's.
+pub struct Eyes {
+    /// The camera.
+    pub camera: Box<dyn Camera>,
+    /// Set for a recording played as fast as possible: time then is the recording's.
+    pub virtual_clock: Option<Arc<SimClock>>,
+}
+
+/// The camera of the board.
+///
+/// # Errors
+/// When a recording cannot be read. A camera that is not there is no error: it is waited for.
+pub fn camera(board: &Board, clock: &Arc<OsClock>) -> Result<Eyes, WiringError> {
+    match &board.0.camera {
+        RawCamera::V4l { device, width, height, fps } => {
+            let program = std::env::current_exe()
+                .map_err(|e| WiringError::Device(format!("this program's own file cannot be found: {e}")))?;
+            let wanted =
+                V4lConfig { device: device.clone(), width: *width, height: *height, fps: *fps, program };
+            let camera: Box<dyn Camera> = Box::new(V4lCamera::new(wanted, Arc::clone(clock)));
+            Ok(Eyes { camera, virtual_clock: None })
+        }
+        RawCamera::Replay { path, pace, repeat, fps } => {
+            let options = ReplayOptions { fps: *fps, repeat: *repeat };
+            let (pace, virtual_clock) = match pace {
+                RawPace::Recorded => (Pace::Recorded(Arc::clone(clock) as Arc<dyn Clock>), None),
+                RawPace::Fast => {
+                    let sim = Arc::new(SimClock::new(clock.now()));
+                    (Pace::Fast(Arc::clone(&sim)), Some(sim))
+                }
+            };
+            let camera = replay::open(path, pace, options).map_err(|e| WiringError::Device(e.to_string()))?;
+            Ok(Eyes { camera, virtual_clock })
+        }
+    }
+}
+
+/// A camera before which the visitors walk up.
+#[must_use]
+pub fn walkup(visitors: Vec<Visitor>, clock: &Arc<OsClock>, arrivals: Arrivals) -> Box<dyn Camera> {
+    Box::new(WalkupCamera::new(visitors, Arc::clone(clock) as Arc<dyn Clock>, arrivals))
+}
+
+/// The wires of the board.
+///
+/// # Errors
+/// When a line cannot be had; says which and what to do.
+pub fn door(board: &Board, clock: &Arc<dyn Clock>) -> Result<Box<dyn Door>, WiringError> {
+    match &board.0.door {
+        RawDoor::Sim { contact } => Ok(Box::new(SimDoor::new(Arc::clone(clock), *contact))),
+        RawDoor::Gpio { chip, relay, contact, rex, tamper, fire } => {
+            let config = GpioConfig {
+                chip: chip.clone(),
+                relay: OutputLine { line: relay.line, active_low: relay.active_low },
+                contact: contact.as_ref().map(input),
+                rex: rex.as_ref().map(input),
+                tamper: tamper.as_ref().map(input),
+                fire: fire.as_ref().map(input),
+            };
+            let door =
+                GpioDoor::open(&config, Arc::clone(clock)).map_err(|e| WiringError::Device(e.to_string()))?;
+            Ok(Box::new(door))
+        }
+    }
+}
+
+/// The panel of the board.
+///
+/// # Errors
+/// When the folder for its pictures cannot be made.
+pub fn display(board: &Board) -> Result<Box<dyn Display>, WiringError> {
+    match &board.0.display {
+        RawDisplay::None => Ok(Box::new(NoPanel)),
+        RawDisplay::Png { folder, width, height } => {
+            let options = PngOptions {
+                width: *width,
+                height: *height,
+                keep: PICTURES,
+                render: RenderOptions { time_zone: TimeZone::system(), ..RenderOptions::default() },
+                ..PngOptions::new(folder)
+            };
+            let panel = PngDisplay::open(options);
+            Ok(Box::new(panel.map_err(|e| WiringError::Device(e.to_string()))?))
+        }
+    }
+}
+
+/// Committed events as lines on the terminal.
+#[must_use]
+pub fn console() -> Box<dyn Uplink> {
+    Box::new(ConsoleUplink::new(Box::new(io::stdout())))
+}
+
+/// A file that only its owner can read.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // The mode above holds for a new file only.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn input(raw: &RawInput) -> InputLine {
+    let bias = match raw.bias {
+        RawBias::AsIs => Bias::AsIs,
+        RawBias::PullUp => Bias::PullUp,
+        RawBias::PullDown => Bias::PullDown,
+        RawBias::Disabled => Bias::Disabled,
+    };
+    InputLine { line: raw.line, active_low: raw.active_low, bias }
+}
