@@ -70,6 +70,8 @@ pub(super) struct Canvas<'a, D> {
     pub(super) target: &'a mut D,
     pub(super) raster: &'a mut Raster,
     pub(super) faces: &'a Typefaces,
+    /// Whether any text had to be cut to fit.
+    pub(super) shortened: bool,
 }
 
 impl<D: DrawTarget<Color: Ink>> Canvas<'_, D> {
@@ -149,22 +151,23 @@ impl<D: DrawTarget<Color: Ink>> Canvas<'_, D> {
         self.shape(bounds, paint, |x, y| icon.distance((x - cx) / half, (y - cy) / half) * half)
     }
 
-    /// Text fitted into `area`; returns the height it takes, in pixels.
+    /// Text fitted into `area`.
     pub(super) fn text(
         &mut self,
         area: Area,
         text: &str,
         style: Style,
         paint: Paint,
-    ) -> Result<f32, D::Error> {
+    ) -> Result<(), D::Error> {
         let block = fit(self.faces, text, area, style);
+        self.shortened |= block.cut;
         let height = block.height();
         let mut y = area.y + style.vertical.share() * (area.h - height).max(0.0);
         for line in block.lines(text) {
             self.line(&line, Area::new(area.x, y, area.w, block.line_height()), &block, style, paint)?;
             y += block.line_height();
         }
-        Ok(height)
+        Ok(())
     }
 
     /// One line of a block: put in visual order, aligned, rasterised at once.

@@ -97,7 +97,7 @@ impl DrawTarget for Framebuffer {
 }
 
 /// Longest side in pixels.
-pub const MAX_SIDE: u32 = super::raster::MAX_SIDE;
+pub const MAX_SIDE: u32 = 2048;
 
 const CHANNELS: usize = 3;
 
@@ -121,6 +121,6 @@ mod tests {
         assert_eq!(picture.pixel(0, 0), Some(Rgb888::BLUE));
         assert_eq!(picture.pixel(1, 1), Some(Rgb888::BLACK));
         assert_eq!(picture.pixel(4, 0), None);
-        assert_eq!(Framebuffer::new(0, u32::MAX).rgb().len(), 1024 * 3);
+        assert_eq!(Framebuffer::new(0, u32::MAX).rgb().len(), 2048 * 3);
     }
 }

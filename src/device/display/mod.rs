@@ -15,6 +15,7 @@ mod framebuffer;
 mod icons;
 mod ink;
 mod mono;
+mod oval;
 mod png;
 mod raster;
 mod screens;
@@ -61,6 +62,7 @@ pub struct Renderer {
     faces: Typefaces,
     raster: Raster,
     reshaper: ArabicReshaper,
+    shortened: bool,
 }
 
 impl Renderer {
@@ -72,6 +74,7 @@ impl Renderer {
             faces: Typefaces::new(),
             raster: Raster::default(),
             reshaper: ArabicReshaper::default(),
+            shortened: false,
         }
     }
 
@@ -86,12 +89,20 @@ impl Renderer {
     {
         let size = target.bounding_box().size;
         let text = self.text_of(screen);
-        let mut canvas = Canvas { target, raster: &mut self.raster, faces: &self.faces };
-        if D::Color::MONO || size.height < MIN_HEIGHT || size.width < MIN_WIDTH {
+        let mut canvas = Canvas { target, raster: &mut self.raster, faces: &self.faces, shortened: false };
+        let painted = if D::Color::MONO || size.height < MIN_HEIGHT || size.width < MIN_WIDTH {
             mono::paint(&mut canvas, screen, &text, &self.options)
         } else {
             screens::paint(&mut canvas, screen, &text, &self.options)
-        }
+        };
+        self.shortened = canvas.shortened;
+        painted
+    }
+
+    /// Whether a text of the screen painted last was too long and ends in an ellipsis.
+    #[must_use]
+    pub const fn shortened(&self) -> bool {
+        self.shortened
     }
 
     /// The one text of a screen that is not ours: the visitor's name, or the installer's line. Made drawable.

@@ -8,8 +8,8 @@ use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::Point;
 use u8g2_fonts::FontRenderer;
 use u8g2_fonts::fonts::{
-    u8g2_font_helvB08_tf, u8g2_font_helvB10_tf, u8g2_font_helvB12_tf, u8g2_font_helvB14_tf,
-    u8g2_font_helvB18_tf, u8g2_font_helvB24_tf,
+    u8g2_font_5x8_tf, u8g2_font_helvB08_tf, u8g2_font_helvB10_tf, u8g2_font_helvB12_tf, u8g2_font_helvB14_tf,
+    u8g2_font_helvB18_tf, u8g2_font_helvB24_tf, u8g2_font_helvR08_tf,
 };
 use u8g2_fonts::types::{FontColor, HorizontalAlignment, VerticalPosition};
 
@@ -54,13 +54,18 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
         }
         Screen::Welcome { .. } => {
             // Light ground: the one good news is seen from afar.
-            let words = sign(canvas, Icon::Check, ON_WHITE)?;
             if text.is_empty() {
+                let words = sign(canvas, Icon::Check, ON_WHITE)?;
                 return write(canvas, words, language.say(WELCOME), 1, ON_WHITE);
             }
-            let (top, name) = words.split_top(14.0 * u);
-            write(canvas, top, language.say(WELCOME), 1, ON_WHITE)?;
-            write(canvas, name, text, 2, ON_WHITE)
+            canvas.clear(WHITE)?;
+            let (top, name) = canvas.area().split_top(22.0 * u);
+            let (mark, word) = top.split_left(30.0 * u);
+            canvas.fill(top, BLACK)?;
+            canvas.icon(Icon::Check, mark.centre(), 9.0 * u, ON_BLACK)?;
+            let word = Area::new(word.x, word.y + 2.0, word.w - 30.0 * u, word.h - 4.0);
+            write(canvas, word, language.say(WELCOME), 1, ON_BLACK)?;
+            write(canvas, name.inset(2.0), text, 2, ON_WHITE)
         }
         Screen::Denied { reason } => {
             let (phrase, advice) = language.refusal(*reason);
@@ -79,12 +84,15 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
             let (phrase, advice) = language.alarm(*kind);
             let words = sign(canvas, Icon::of_alarm(*kind), ON_BLACK)?;
             frame(canvas)?;
+            let words = Area::new(words.x, words.y + 2.0, words.w - 3.0, words.h - 4.0);
             two(canvas, words, phrase, advice, ON_BLACK)
         }
         Screen::Fault { .. } => {
             let words = sign(canvas, Icon::Warning, ON_BLACK)?;
             let advice = if text.is_empty() { language.say(STAYS_LOCKED) } else { text };
-            two(canvas, words, language.say(OUT_OF_ORDER), advice, ON_BLACK)
+            let (top, below) = words.split_top(words.h * 0.28);
+            write(canvas, top, language.say(OUT_OF_ORDER), 1, ON_BLACK)?;
+            write(canvas, below, advice, 3, ON_BLACK)
         }
     }
 }
@@ -200,7 +208,7 @@ fn two<D: DrawTarget<Color: Ink>>(
 ) -> Result<(), D::Error> {
     let (top, below) = words.split_top(words.h * 0.52);
     write(canvas, top, phrase, 2, paint)?;
-    write(canvas, below, advice, 2, paint)
+    write(canvas, below, advice, 3, paint)
 }
 
 /// Left the picture, right the words.
@@ -210,7 +218,7 @@ fn split(panel: Area) -> (Area, Area) {
     (stage.inset(margin), words.inset(margin))
 }
 
-/// Sets a text as large as it goes: in a pixel font on one or two lines, else from outlines.
+/// Sets a text as large as it goes: in a pixel font on up to `lines` lines, else from outlines.
 fn write<D: DrawTarget<Color: Ink>>(
     canvas: &mut Canvas<'_, D>,
     area: Area,
@@ -220,30 +228,18 @@ fn write<D: DrawTarget<Color: Ink>>(
 ) -> Result<(), D::Error> {
     for font in &FONTS {
         let high = font.height();
-        if lines > 1
-            && high * 2.0 <= area.h
-            && let Some((first, second)) = halves(text)
-            && font.fits(first, area.w)
-            && font.fits(second, area.w)
-            && !font.fits(text, area.w)
-        {
-            let top = area.y + (area.h - 2.0 * high) / 2.0;
-            font.draw(canvas, first, Area::new(area.x, top, area.w, high), paint)?;
-            return font.draw(canvas, second, Area::new(area.x, top + high, area.w, high), paint);
+        // The last line needs no room for what hangs below it in the next.
+        let room = ((area.h + 3.0) / high) as usize;
+        let Some(broken) = font.broken(text, area.w, lines.min(room)) else { continue };
+        let mut top = area.y + (area.h - high * broken.len() as f32) / 2.0;
+        for &(from, to) in &broken {
+            font.draw(canvas, &text[from..to], Area::new(area.x, top, area.w, high), paint)?;
+            top += high;
         }
-        if high <= area.h + 2.0 && font.fits(text, area.w) {
-            return font.draw(canvas, text, area, paint);
-        }
+        return Ok(());
     }
     let style = Style::bold((area.h * 0.78).min(30.0), 10.0, lines).at(Align::Middle, Align::Middle);
-    canvas.text(area, text, style, paint).map(|_| ())
-}
-
-/// A text cut in two at the space nearest its middle.
-fn halves(text: &str) -> Option<(&str, &str)> {
-    let middle = text.len() / 2;
-    let at = text.match_indices(' ').map(|(at, _)| at).min_by_key(|at| at.abs_diff(middle))?;
-    Some((&text[..at], &text[at + 1..]))
+    canvas.text(area, text, style, paint)
 }
 
 /// A pixel font and the height of its capitals.
@@ -256,6 +252,26 @@ impl PixelFont {
     /// From line to line: capitals, a tail, an accent.
     fn height(&self) -> f32 {
         (self.capitals * 1.45).round()
+    }
+
+    /// Byte ranges of at most `lines` lines of whole words; `None` when it does not fit or a letter is missing.
+    fn broken(&self, text: &str, width: f32, lines: usize) -> Option<heapless::Vec<(usize, usize), 4>> {
+        let mut out = heapless::Vec::new();
+        let (mut from, mut end) = (0, 0);
+        let stops = text.match_indices(' ').map(|(at, _)| at).chain([text.len()]);
+        for stop in stops {
+            if self.fits(&text[from..stop], width) {
+                end = stop;
+                continue;
+            }
+            if end <= from || !self.fits(&text[end + 1..stop], width) {
+                return None;
+            }
+            out.push((from, end)).ok()?;
+            (from, end) = (end + 1, stop);
+        }
+        out.push((from, end)).ok()?;
+        (out.len() <= lines).then_some(out)
     }
 
     /// Whether it has every letter and the text is no wider than `width`.
@@ -294,14 +310,16 @@ impl PixelFont {
     }
 }
 
-/// Largest first. Helvetica of Adobe and Digital, from the X11 distribution (docs/fonts.md).
-const FONTS: [PixelFont; 6] = [
+/// Largest first. Helvetica of Adobe and Digital and misc-fixed, from the X11 distribution (docs/fonts.md).
+const FONTS: [PixelFont; 8] = [
     PixelFont { font: FontRenderer::new::<u8g2_font_helvB24_tf>(), capitals: 25.0 },
     PixelFont { font: FontRenderer::new::<u8g2_font_helvB18_tf>(), capitals: 19.0 },
     PixelFont { font: FontRenderer::new::<u8g2_font_helvB14_tf>(), capitals: 14.0 },
     PixelFont { font: FontRenderer::new::<u8g2_font_helvB12_tf>(), capitals: 12.0 },
     PixelFont { font: FontRenderer::new::<u8g2_font_helvB10_tf>(), capitals: 11.0 },
     PixelFont { font: FontRenderer::new::<u8g2_font_helvB08_tf>(), capitals: 8.0 },
+    PixelFont { font: FontRenderer::new::<u8g2_font_helvR08_tf>(), capitals: 8.0 },
+    PixelFont { font: FontRenderer::new::<u8g2_font_5x8_tf>(), capitals: 6.0 },
 ];
 
 const ON_BLACK: Paint = Paint { ink: WHITE, on: BLACK };

@@ -103,7 +103,7 @@ impl Raster {
             return;
         }
         let (direction, top, bottom) = if from.1 < to.1 { (1.0, from, to) } else { (-1.0, to, from) };
-        if bottom.1 - top.1 < f32::EPSILON {
+        if bottom.1 <= top.1 {
             return;
         }
         let slope = (bottom.0 - top.0) / (bottom.1 - top.1);
@@ -155,8 +155,8 @@ fn steps(bend: f32) -> u32 {
     if bend.is_finite() { ((bend * 0.75).sqrt().ceil() as u32).clamp(1, 24) } else { 1 }
 }
 
-/// Longest side of the area in pixels; no panel of ours is larger.
-pub(super) const MAX_SIDE: u32 = 1024;
+/// Longest side of the area in pixels; a line of text wider than any panel is cut there.
+const MAX_SIDE: u32 = 2048;
 
 #[cfg(test)]
 mod tests {

@@ -8,15 +8,14 @@ use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::pixelcolor::Rgb888;
 
 use super::canvas::{Area, Canvas, Paint};
-use super::icons::{Icon, ellipse};
+use super::icons::Icon;
 use super::ink::{
     AMBER, BLACK, BLUE, BLUE_GROUND, GREEN_GROUND, Ink, MIST, NIGHT, RED_GROUND, SLATE, STEEL, WHITE,
 };
+use super::oval::{Oval, badge, guide};
 use super::text::{Align, Style};
 use super::words::{ENROLLED, INVITE, OFFLINE, OUT_OF_ORDER, STAYS_LOCKED, WELCOME};
 use super::{RenderOptions, clock};
-use crate::domain::face::Rect;
-use crate::domain::screen::AlarmKind;
 use crate::domain::{Guidance, Screen, Utc, VisitorReason};
 
 /// Paints a screen; `text` is its drawable name or installer's line.
@@ -69,7 +68,7 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
 /// The picture's part of the panel and the words': above each other, or side by side on a wide panel.
 fn stage_and_words(panel: Area) -> (Area, Area) {
     let u = unit(panel);
-    if panel.w > panel.h * 1.15 {
+    if is_wide(panel) {
         let (stage, words) = panel.split_left(panel.w * 0.46);
         return (stage.inset(8.0 * u), words.inset(8.0 * u));
     }
@@ -77,6 +76,11 @@ fn stage_and_words(panel: Area) -> (Area, Area) {
     let (stage, words) = panel.split_top(panel.h * share);
     let words = Area::new(words.x + 10.0 * u, words.y, words.w - 20.0 * u, words.h - 8.0 * u);
     (stage.inset(8.0 * u), words)
+}
+
+/// Whether picture and words stand side by side.
+fn is_wide(panel: Area) -> bool {
+    panel.w > panel.h * 1.15
 }
 
 /// The length that is one pixel on a panel 240 pixels wide.
@@ -92,7 +96,7 @@ fn headline<D: DrawTarget<Color: Ink>>(
     on: Rgb888,
 ) -> Result<(), D::Error> {
     let u = unit(canvas.area());
-    canvas.text(area, words, Style::bold(34.0 * u, 16.0 * u, 2), Paint { ink, on }).map(|_| ())
+    canvas.text(area, words, Style::bold(34.0 * u, 16.0 * u, 2), Paint { ink, on })
 }
 
 fn idle<D: DrawTarget<Color: Ink>>(
@@ -137,7 +141,7 @@ fn idle<D: DrawTarget<Color: Ink>>(
     canvas.icon(Icon::Face, sign.centre(), 14.0 * u, Paint { ink: BLUE, on: SLATE })?;
     let words = Area::new(words.x, words.y, words.w - 14.0 * u, words.h);
     let style = Style::bold(18.0 * u, 11.0 * u, 1).at(Align::Start, Align::Middle);
-    canvas.text(words, options.language.say(INVITE), style, Paint { ink: WHITE, on: SLATE }).map(|_| ())
+    canvas.text(words, options.language.say(INVITE), style, Paint { ink: WHITE, on: SLATE })
 }
 
 /// Link and outbox, for whoever looks after the door. Silent while all is well and sent.
@@ -228,153 +232,22 @@ fn fault<D: DrawTarget<Color: Ink>>(
 ) -> Result<(), D::Error> {
     let language = options.language;
     canvas.clear(NIGHT)?;
-    let (stage, words) = stage_and_words(canvas.area());
-    let u = unit(canvas.area());
-    canvas.icon(
-        Icon::Warning,
-        (stage.centre().0, stage.y + stage.h * 0.42),
-        stage.h.min(stage.w) * 0.3,
-        Paint { ink: AMBER, on: NIGHT },
-    )?;
-    let top = Area::new(words.x, words.y - stage.h * 0.24, words.w, 40.0 * u);
-    headline(canvas, top, language.say(OUT_OF_ORDER), WHITE, NIGHT)?;
-    let second = Area::new(words.x, top.y + top.h, words.w, 28.0 * u);
-    canvas.text(
-        second,
-        language.say(STAYS_LOCKED),
-        Style::regular(20.0 * u, 12.0 * u, 1),
-        Paint { ink: WHITE, on: NIGHT },
-    )?;
-    let line = Area::new(
-        words.x,
-        second.y + second.h + 4.0 * u,
-        words.w,
-        words.y + words.h - second.y - second.h - 4.0 * u,
-    );
-    canvas.text(line, text, Style::regular(17.0 * u, 12.0 * u, 3), Paint { ink: MIST, on: NIGHT }).map(|_| ())
-}
-
-/// The place of the face, and the frame of what surrounds it.
-struct Oval {
-    centre: (f32, f32),
-    half: (f32, f32),
-    stage: Area,
-    unit: f32,
-}
-
-impl Oval {
-    fn in_stage(stage: Area) -> Self {
-        let unit = stage.w.min(stage.h) / 200.0;
-        // Room below for the badge that sits on the ring.
-        let high = (stage.h - 22.0 * unit) / 2.0;
-        let half = if high * 0.8 > stage.w / 2.0 {
-            (stage.w / 2.0, stage.w / 2.0 / 0.8)
-        } else {
-            (high * 0.8, high)
-        };
-        let centre =
-            (stage.x + stage.w / 2.0, stage.y + half.1 + (stage.h - 22.0 * unit - 2.0 * half.1) / 2.0);
-        Self { centre, half, stage, unit }
-    }
-
-    /// The ring, in the colour of each place: 0 at the top, clockwise to 1.
-    fn ring<D: DrawTarget<Color: Ink>>(
-        &self,
-        canvas: &mut Canvas<'_, D>,
-        colour: impl Fn(f32) -> Rgb888,
-    ) -> Result<(), D::Error> {
-        let thick = 5.0 * self.unit;
-        let (a, b) = (self.half.0 - thick, self.half.1 - thick);
-        canvas.shape_shaded(
-            Area::new(
-                self.centre.0 - self.half.0,
-                self.centre.1 - self.half.1,
-                2.0 * self.half.0,
-                2.0 * self.half.1,
-            ),
-            NIGHT,
-            |x, y| {
-                let (dx, dy) = (x - self.centre.0, y - self.centre.1);
-                let turn = (dx / a).atan2(-dy / b) / core::f32::consts::TAU;
-                let turn = if turn < 0.0 { turn + 1.0 } else { turn };
-                (ellipse((dx, dy), (a, b)).abs() - thick / 2.0, colour(turn))
-            },
-        )
-    }
-
-    /// The face's box on the panel: as in a mirror, and so that a face at the right distance fills the ring.
-    fn place(&self, face: Rect) -> Option<Area> {
-        let finite = face.x.is_finite() && face.y.is_finite() && face.w.is_finite() && face.h.is_finite();
-        if !finite || face.w <= 0.0 || face.h <= 0.0 {
-            return None;
-        }
-        let high = 2.0 * self.half.1 / RIGHT_FACE_HEIGHT;
-        let wide = high * FRAME_ASPECT;
-        let x = self.centre.0 + (0.5 - face.x - face.w) * wide;
-        let y = self.centre.1 + (face.y - 0.5) * high;
-        // Kept on the stage: a face at the frame's border still shows on which side it is.
-        let (w, h) = (
-            (face.w * wide).clamp(24.0 * self.unit, self.stage.w),
-            (face.h * high).clamp(24.0 * self.unit, self.stage.h),
-        );
-        Some(Area::new(
-            x.clamp(self.stage.x, self.stage.x + self.stage.w - w),
-            y.clamp(self.stage.y, self.stage.y + self.stage.h - h),
-            w,
-            h,
-        ))
-    }
-}
-
-/// What stands in and on the ring: the visitor's face as a box, or a face to show what is wanted.
-fn guide<D: DrawTarget<Color: Ink>>(
-    canvas: &mut Canvas<'_, D>,
-    oval: &Oval,
-    face: Option<Rect>,
-    guidance: Guidance,
-) -> Result<(), D::Error> {
-    let place = face.and_then(|face| oval.place(face));
-    let mut icon = Icon::of_guidance(guidance);
-    if let Some(place) = place {
-        brackets(canvas, place, oval.unit)?;
-        canvas.icon(Icon::Face, place.centre(), place.h * 0.34, Paint { ink: MIST, on: NIGHT })?;
-        if guidance == Guidance::Centre && place.centre().0 > oval.centre.0 {
-            icon = Icon::Left;
-        }
-    } else {
-        canvas.icon(Icon::Face, oval.centre, oval.half.1 * 0.55, Paint { ink: STEEL, on: NIGHT })?;
-    }
-    badge(canvas, oval, icon)
-}
-
-/// Four corners around the visitor's face.
-fn brackets<D: DrawTarget<Color: Ink>>(
-    canvas: &mut Canvas<'_, D>,
-    place: Area,
-    u: f32,
-) -> Result<(), D::Error> {
-    let (cx, cy) = place.centre();
-    let (w, h) = (place.w / 2.0, place.h / 2.0);
-    let arm = (w.min(h) * 0.45).min(28.0 * u);
-    let radius = arm * 0.5;
-    canvas.shape(place.inset(-4.0 * u), Paint { ink: WHITE, on: NIGHT }, |x, y| {
-        let (x, y) = ((x - cx).abs(), (y - cy).abs());
-        let (dx, dy) = (x - w + radius, y - h + radius);
-        let outline = (dx.max(0.0).hypot(dy.max(0.0)) + dx.max(dy).min(0.0) - radius).abs() - 2.0 * u;
-        outline.max(w - arm - x).max(h - arm - y)
-    })
-}
-
-/// The disc on the lower end of the ring that says what to do.
-fn badge<D: DrawTarget<Color: Ink>>(
-    canvas: &mut Canvas<'_, D>,
-    oval: &Oval,
-    icon: Icon,
-) -> Result<(), D::Error> {
-    let at = (oval.centre.0, oval.centre.1 + oval.half.1 - 8.0 * oval.unit);
-    canvas.disc(at, 34.0 * oval.unit, Paint { ink: NIGHT, on: NIGHT })?;
-    canvas.disc(at, 29.0 * oval.unit, Paint { ink: BLUE, on: NIGHT })?;
-    canvas.icon(icon, at, 16.0 * oval.unit, Paint { ink: BLACK, on: BLUE })
+    let panel = canvas.area();
+    let u = unit(panel);
+    let (stage, words) =
+        if is_wide(panel) { panel.split_left(panel.w * 0.4) } else { panel.split_top(panel.h * 0.46) };
+    let half = (stage.h.min(stage.w) * 0.34).min(64.0 * u);
+    canvas.icon(Icon::Warning, stage.centre(), half, Paint { ink: AMBER, on: NIGHT })?;
+    let words = Area::new(words.x + 10.0 * u, words.y, words.w - 20.0 * u, words.h - 8.0 * u);
+    let (top, below) = words.split_top(if is_wide(panel) { words.h * 0.36 } else { 44.0 * u });
+    let white = Paint { ink: WHITE, on: NIGHT };
+    let style = Style::bold(34.0 * u, 16.0 * u, 2).at(Align::Middle, Align::End);
+    canvas.text(top, language.say(OUT_OF_ORDER), style, white)?;
+    let (second, line) = below.split_top(28.0 * u);
+    canvas.text(second, language.say(STAYS_LOCKED), Style::regular(20.0 * u, 12.0 * u, 1), white)?;
+    let line = Area::new(line.x, line.y + 4.0 * u, line.w, line.h - 4.0 * u);
+    let style = Style::regular(17.0 * u, 12.0 * u, 4).at(Align::Middle, Align::Start);
+    canvas.text(line, text, style, Paint { ink: MIST, on: NIGHT })
 }
 
 /// The sign behind a verdict's icon.
@@ -406,9 +279,12 @@ impl Verdict {
         let (top, below) = area.split_top(area.h * 0.56);
         canvas.text(top, words, Style::bold(38.0 * u, 18.0 * u, 2).at(Align::Middle, Align::End), paint)?;
         let below = Area::new(below.x, below.y + 4.0 * u, below.w, below.h - 4.0 * u);
-        canvas
-            .text(below, advice, Style::regular(21.0 * u, 13.0 * u, 2).at(Align::Middle, Align::Start), paint)
-            .map(|_| ())
+        canvas.text(
+            below,
+            advice,
+            Style::regular(21.0 * u, 13.0 * u, 2).at(Align::Middle, Align::Start),
+            paint,
+        )
     }
 
     /// The small word first, the name large.
@@ -420,9 +296,22 @@ impl Verdict {
     ) -> Result<(), D::Error> {
         let (u, area) = self.picture(canvas)?;
         let paint = Paint { ink: self.ink, on: self.ground };
-        let (top, below) = area.split_top(28.0 * u);
-        canvas.text(top, word, Style::regular(22.0 * u, 14.0 * u, 1), paint)?;
-        canvas.text(below, name, Style::bold(42.0 * u, 18.0 * u, 3), paint).map(|_| ())
+        let wide = is_wide(canvas.area());
+        let (top, below) = area.split_top(if wide { area.h * 0.36 } else { 28.0 * u });
+        let style = Style::regular(22.0 * u, 14.0 * u, 1);
+        canvas.text(
+            top,
+            word,
+            style.at(Align::Middle, if wide { Align::End } else { Align::Middle }),
+            paint,
+        )?;
+        let style = Style::bold(42.0 * u, 18.0 * u, 3);
+        canvas.text(
+            below,
+            name,
+            style.at(Align::Middle, if wide { Align::Start } else { Align::Middle }),
+            paint,
+        )
     }
 
     /// Ground, sign and icon; returns the unit and the words' area.
@@ -433,7 +322,7 @@ impl Verdict {
         canvas.clear(self.ground)?;
         let panel = canvas.area();
         let u = unit(panel);
-        let (stage, words) = if panel.w > panel.h * 1.15 {
+        let (stage, words) = if is_wide(panel) {
             panel.split_left(panel.w * 0.4)
         } else if panel.h > panel.w * 1.15 {
             panel.split_top(panel.h * 0.53)
@@ -461,8 +350,3 @@ impl Verdict {
         Ok((u, Area::new(words.x + 12.0 * u, words.y, words.w - 24.0 * u, words.h - 10.0 * u)))
     }
 }
-
-/// Height of a face at the right distance, as a share of the frame's.
-const RIGHT_FACE_HEIGHT: f32 = 0.45;
-/// Width over height of the camera's frame; the domain gives the face in fractions.
-const FRAME_ASPECT: f32 = 4.0 / 3.0;
