@@ -12,7 +12,7 @@ use embedded_graphics::iterator::PixelIteratorExt as _;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::primitives::Rectangle;
 
-use super::icons::Icon;
+use super::icons::{Icon, length};
 use super::ink::{Ink, blend};
 use super::raster::Raster;
 use super::script;
@@ -129,14 +129,14 @@ impl<D: DrawTarget<Color: Ink>> Canvas<'_, D> {
         let (w, h) = (area.w / 2.0 - radius, area.h / 2.0 - radius);
         self.shape(area, paint, |x, y| {
             let (dx, dy) = ((x - cx).abs() - w, (y - cy).abs() - h);
-            dx.max(0.0).hypot(dy.max(0.0)) + dx.max(dy).min(0.0) - radius
+            length(dx.max(0.0), dy.max(0.0)) + dx.max(dy).min(0.0) - radius
         })
     }
 
     /// A disc.
     pub(super) fn disc(&mut self, (cx, cy): (f32, f32), radius: f32, paint: Paint) -> Result<(), D::Error> {
         let bounds = Area::new(cx - radius, cy - radius, 2.0 * radius, 2.0 * radius);
-        self.shape(bounds, paint, |x, y| (x - cx).hypot(y - cy) - radius)
+        self.shape(bounds, paint, |x, y| length(x - cx, y - cy) - radius)
     }
 
     /// An icon; `half` is half its side.

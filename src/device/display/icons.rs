@@ -286,33 +286,38 @@ fn warning(p: At) -> f32 {
 /// Three arcs over a dot.
 fn link(p: At) -> f32 {
     let (x, y) = p;
-    let r = x.hypot(y - 0.62);
+    let r = length(x, y - 0.62);
     let wedge = (x.abs() - (0.62 - y)) * 0.707;
     let arcs = ((r - 0.52).abs() - 0.1).min((r - 0.96).abs() - 0.1).min((r - 1.4).abs() - 0.1);
     (r - 0.15).min(arcs.max(wedge))
 }
 
 fn disc((x, y): At, (cx, cy): At, radius: f32) -> f32 {
-    (x - cx).hypot(y - cy) - radius
+    length(x - cx, y - cy) - radius
 }
 
 /// A box around `centre` with half sides `half`, its corners rounded by `radius`.
 fn slab((x, y): At, centre: At, half: At, radius: f32) -> f32 {
     let (dx, dy) = ((x - centre.0).abs() - half.0 + radius, (y - centre.1).abs() - half.1 + radius);
-    dx.max(0.0).hypot(dy.max(0.0)) + dx.max(dy).min(0.0) - radius
+    length(dx.max(0.0), dy.max(0.0)) + dx.max(dy).min(0.0) - radius
+}
+
+/// Length of a vector; `hypot` guards against overflow, which no panel reaches, and takes ten times as long.
+pub(super) fn length(x: f32, y: f32) -> f32 {
+    (x * x + y * y).sqrt()
 }
 
 /// An ellipse around the origin, to first order: exact on the edge, near enough beside it.
 pub(super) fn ellipse((x, y): At, (a, b): At) -> f32 {
-    let k0 = (x / a).hypot(y / b);
-    let k1 = (x / (a * a)).hypot(y / (b * b));
+    let k0 = length(x / a, y / b);
+    let k1 = length(x / (a * a), y / (b * b));
     if k1 < 1e-6 { -a.min(b) } else { k0 * (k0 - 1.0) / k1 }
 }
 
 fn segment((x, y): At, from: At, to: At) -> f32 {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let along = (((x - from.0) * dx + (y - from.1) * dy) / (dx * dx + dy * dy)).clamp(0.0, 1.0);
-    (x - from.0 - dx * along).hypot(y - from.1 - dy * along)
+    length(x - from.0 - dx * along, y - from.1 - dy * along)
 }
 
 /// A line through `points` with round ends and corners, `half` its width.

@@ -7,7 +7,7 @@ use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::pixelcolor::Rgb888;
 
 use super::canvas::{Area, Canvas, Paint};
-use super::icons::{Icon, ellipse};
+use super::icons::{Icon, ellipse, length};
 use super::ink::{BLACK, BLUE, Ink, NIGHT, STEEL, WHITE};
 use crate::domain::Guidance;
 use crate::domain::face::Rect;
@@ -53,9 +53,12 @@ impl Oval {
             NIGHT,
             |x, y| {
                 let (dx, dy) = (x - self.centre.0, y - self.centre.1);
+                let distance = ellipse((dx, dy), (a, b)).abs() - thick / 2.0;
+                if distance > 1.0 {
+                    return (distance, NIGHT);
+                }
                 let turn = (dx / a).atan2(-dy / b) / core::f32::consts::TAU;
-                let turn = if turn < 0.0 { turn + 1.0 } else { turn };
-                (ellipse((dx, dy), (a, b)).abs() - thick / 2.0, colour(turn))
+                (distance, colour(if turn < 0.0 { turn + 1.0 } else { turn }))
             },
         )
     }
@@ -118,7 +121,7 @@ fn brackets<D: DrawTarget<Color: Ink>>(
     canvas.shape(place.inset(-4.0 * u), Paint { ink: WHITE, on: NIGHT }, |x, y| {
         let (x, y) = ((x - cx).abs(), (y - cy).abs());
         let (dx, dy) = (x - w + radius, y - h + radius);
-        let outline = (dx.max(0.0).hypot(dy.max(0.0)) + dx.max(dy).min(0.0) - radius).abs() - 2.0 * u;
+        let outline = (length(dx.max(0.0), dy.max(0.0)) + dx.max(dy).min(0.0) - radius).abs() - 2.0 * u;
         outline.max(w - arm - x).max(h - arm - y)
     })
 }
