@@ -32,4 +32,4 @@ pub const MAX_LABEL: usize = 64;
 /// Longest free text of an event in bytes.
 pub const MAX_DETAIL: usize = 96;
 /// Outputs that one input to the gate may cause before they are drained.
-pub const MAX_OUTPUTS: usize = 16;
+pub const MAX_OUTPUTS: usize = 24;

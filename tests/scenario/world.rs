@@ -86,7 +86,10 @@ impl World {
                     assert_eq!(energised, cause.is_some());
                     self.relay = cause;
                 }
-                Output::Event(event) => self.log.push(event),
+                Output::Event(event) => {
+                    assert_ne!(event.kind, EventKind::LogGap, "drained each time and lost all the same");
+                    self.log.push(event);
+                }
                 Output::Decision(decision) => self.decisions.push((self.now.mono, decision)),
                 Output::Screen(screen) => {
                     assert_ne!(self.screen.as_ref(), Some(&screen), "shown twice");
