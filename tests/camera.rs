@@ -99,7 +99,7 @@ impl Bench {
             let before = self.now();
             let outcome = camera.next(&mut rgb, PATIENCE);
             let took = self.now().since(before);
-            assert!(took.0 < PATIENCE.0 + 400, "next() took {took:?} with a patience of {PATIENCE:?}");
+            assert!(took.0 < PATIENCE.0 + 1_000, "next() took {took:?} with a patience of {PATIENCE:?}");
             let waited = self.now().since(start);
             match outcome {
                 Err(e) if wanted(&e) => return (e, waited),
@@ -243,7 +243,7 @@ fn old_frames_are_no_frames() {
     let bench = Bench::new();
     fs::write(bench.path().join("old"), frame(1, mono_micros() - 900_000)).unwrap();
     let mut camera =
-        bench.camera("[ $N -gt 1 ] && stream; cat $D/0; while :; do cat $D/old; sleep 0.03; done");
+        bench.camera("[ $N -gt 1 ] && stream; cat $D/0; sleep 0.5; while :; do cat $D/old; sleep 0.03; done");
     bench.frames(&mut camera, 1, Millis(2_000));
     let (_, took) = bench.trouble(&mut camera, |e| *e == CameraError::Stalled);
     assert!(took <= FOUND);
