@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::access::Gate;
 use crate::device::notify::Notify;
-use crate::domain::{DoorId, Event, EventKind, Millis};
+use crate::domain::{ClockTrust, DoorId, Event, EventKind, Millis};
 use crate::ports::Clock;
 
 use super::cli::{Common, RunArgs};
@@ -34,6 +34,11 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
     let door = wiring::door(&board, &clock)?;
     let display = wiring::display(&board)?;
     let store = Arc::new(wiring::store(&common.data, &config)?);
+    // A wall clock that shows less than the journal's last event has not been set yet.
+    let last = store.newest().map_err(wiring::WiringError::from)?;
+    if let Some(last) = last.filter(|e| e.event.at.trust == ClockTrust::Trusted) {
+        board_clock.remember(last.event.at.utc);
+    }
     let models = wiring::Models::find(&config)?;
     let vision = models.open(&config)?;
     let (model, open_set) = models.open_set(&config)?;

@@ -8,6 +8,7 @@ use std::io::Write;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
+use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, RgbImage};
 
@@ -104,7 +105,8 @@ impl Picture {
             return Ok(self);
         }
         let side = |s: u32| ((f64::from(s) * scale).round() as u32).max(1);
-        resample(&self, side(self.width), side(self.height))
+        let (width, height) = (side(self.width), side(self.height));
+        resample(self, width, height)
     }
 
     /// The picture as a frame of number 0.
@@ -269,14 +271,11 @@ fn check_pixels(width: u64, height: u64, limits: Limits) -> Result<(), PictureEr
 }
 
 /// Area-weighted, so that no pixel of the source is passed over.
-fn resample(picture: &Picture, width: u32, height: u32) -> Result<Picture, PictureError> {
-    use fast_image_resize::images::{Image, ImageRef};
-    use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
+fn resample(picture: Picture, width: u32, height: u32) -> Result<Picture, PictureError> {
+    // Through `DynamicImage`, which is compiled once in its own crate: a generic resampler that is instantiated here
+    // made half of this crate's code and build time.
     let bad = || PictureError::Size { width, height };
-    let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3);
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source.map_err(|_| bad())?, &mut target, &options).map_err(|_| bad())?;
-    Picture::new(width, height, target.into_vec())
+    let image = RgbImage::from_raw(picture.width, picture.height, picture.rgb).ok_or_else(bad)?;
+    let scaled = DynamicImage::ImageRgb8(image).resize_exact(width, height, FilterType::Triangle);
+    Picture::new(width, height, scaled.into_rgb8().into_raw())
 }

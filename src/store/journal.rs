@@ -49,6 +49,14 @@ impl Store {
         self.read(|view| view.entries(view.state.acked + 1, max))
     }
 
+    /// The last event written, if there is one.
+    ///
+    /// # Errors
+    /// When its record is damaged.
+    pub fn newest(&self) -> Result<Option<Entry>> {
+        self.read(|view| Ok(view.entries(view.state.newest().0.max(1), 1)?.pop()))
+    }
+
     /// Notes that the receiver has every event up to `upto`. Confirming again or backwards changes nothing.
     ///
     /// # Errors

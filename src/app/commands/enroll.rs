@@ -119,7 +119,7 @@ impl Desk<'_> {
         }
 
         let added = accepted.len();
-        let event = self.event(EventKind::EnrollOk).of(&id).with(format_args!("{added} templates added"));
+        let event = self.event(EventKind::EnrollOk).of(&id).with(format_args!("templates added: {added}"));
         // The first pictures are kept; there is room for three.
         let room = MAX_IMAGES.saturating_sub(pictures);
         let images: Vec<Jpeg> = accepted.iter_mut().filter_map(|a| a.image.take()).take(room).collect();

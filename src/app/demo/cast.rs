@@ -12,6 +12,7 @@ use crate::app::commands::{Desk, Enrol, Failure, NamedImage, Reply, Request};
 use crate::app::out::Out;
 use crate::device::walkup::Visitor;
 use crate::picture::{self, Limits, Picture};
+use crate::vision::Purpose;
 
 /// What a visitor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +70,19 @@ impl Cast {
             let label = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if wanted > 0 && pictures.len() >= 3 {
                 let role = if wanted == 1 { Role::Expired } else { Role::Enrolled };
-                if enrol(desk, &label, &pictures[..2], role, out)? {
-                    players.push(Player { label, role, picture: read(&pictures[2])? });
+                let picture = read(&pictures[2])?;
+                if presentable(desk, &label, &picture, out)?
+                    && enrol(desk, &label, &pictures[..2], role, out)?
+                {
+                    players.push(Player { label, role, picture });
                     wanted -= 1;
                 }
             } else if strangers > 0 && pictures.len() == 1 {
-                players.push(Player { label, role: Role::Stranger, picture: read(&pictures[0])? });
-                strangers -= 1;
+                let picture = read(&pictures[0])?;
+                if presentable(desk, &label, &picture, out)? {
+                    players.push(Player { label, role: Role::Stranger, picture });
+                    strangers -= 1;
+                }
             }
             if wanted == 0 && strangers == 0 {
                 break;
@@ -103,6 +110,15 @@ impl Cast {
             .map(|p| Visitor { picture: p.picture.clone(), nearest: nearest(p.role) })
             .collect()
     }
+}
+
+/// Whether somebody who looks like this can be looked at: a head turned away would tell no story. Said when not.
+fn presentable(desk: &mut Desk<'_>, label: &str, picture: &Picture, out: &mut Out) -> Result<bool, AppError> {
+    let examined = desk.eyes.examine(picture, Purpose::Probe).map_err(Failure::from)?;
+    if !examined.reasons.is_empty() {
+        out.line(format_args!("  {label} does not walk up: {}", examined.reasons))?;
+    }
+    Ok(examined.reasons.is_empty())
 }
 
 /// Enrols one person; `false` when no picture was good enough, which is said.

@@ -85,7 +85,7 @@ impl Story {
             let outcome = match (&granted_as, took, denied) {
                 (Some(person), Some(_), _) => format!("let in as {person}"),
                 (_, _, Some(reason)) => format!("kept out: {}", reason.name()),
-                _ => "kept out: never recognised".to_owned(),
+                _ => "kept out: nothing was decided".to_owned(),
             };
             visitors.push(Line {
                 label: player.label.clone(),
@@ -136,6 +136,12 @@ impl fmt::Display for Story {
             "\n{} let in rightly, {} kept out rightly, {} kept out wrongly, {} let in wrongly",
             self.admitted_rightly, self.kept_out_rightly, self.kept_out_wrongly, self.let_in_wrongly
         )?;
+        if self.visitors.iter().any(|l| !l.right && l.outcome.ends_with("spoof")) {
+            writeln!(
+                f,
+                "(what walks up here are moving photographs: that liveness takes some of them for attacks is its work)"
+            )?;
+        }
         if let (Some(median), Some(p95)) = (self.relay_median_ms, self.relay_p95_ms) {
             writeln!(f, "first good frame to relay: median {median} ms, p95 {p95} ms")?;
         }
