@@ -5,7 +5,7 @@
 //! order of checks is fixed: somebody, in the zone, good enough, living, known.
 
 use super::VisionError;
-use super::align::align;
+use super::align::{Template, align};
 use super::config::{ConfigError, VisionConfig};
 use super::liveness::{Embeddable, LiveScore, Liveness, PassiveNet, Trusted, Vote};
 use super::models::ModelSet;
@@ -127,7 +127,7 @@ impl Vision {
         let upright = align(frame, &face.landmarks, models.embedder.template(), aligned);
         stopwatch.lap(Stage::Align);
         let min_eye_px = config.quality.probe_eye_px;
-        let (_, mut reasons) = judged(frame, &face, aligned, config, min_eye_px);
+        let (_, mut reasons) = judged(frame, &face, models.embedder.template(), aligned, config, min_eye_px);
         if !upright {
             reasons.insert(QualityReason::Occluded);
         }
@@ -196,7 +196,8 @@ impl Vision {
             Purpose::Enrol => config.quality.enrol_eye_px,
             Purpose::Probe => config.quality.probe_eye_px,
         };
-        let (quality, mut reasons) = judged(frame, &face, &aligned, config, min_eye_px);
+        let (quality, mut reasons) =
+            judged(frame, &face, models.embedder.template(), &aligned, config, min_eye_px);
         if !upright {
             reasons.insert(QualityReason::Occluded);
         }
@@ -312,11 +313,12 @@ fn refined(
 fn judged(
     frame: Frame<'_>,
     face: &Detection,
+    template: &Template,
     aligned: &AlignedFace,
     config: &VisionConfig,
     min_eye_px: f32,
 ) -> (Quality, QualityReasons) {
-    let (quality, light) = quality::measure(frame, face, aligned);
+    let (quality, light) = quality::measure(frame, face, template, aligned);
     let mut reasons = quality::reasons(&quality, light, face, &config.quality, min_eye_px);
     if !quality::in_zone(frame, face, &config.zone) {
         reasons.insert(QualityReason::OutOfZone);

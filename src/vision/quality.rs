@@ -4,6 +4,7 @@
 //! Does not own: the limits (`config`), what the visitor is told.
 //! Invariants: every component is 0 to 100, higher is better; no input gives NaN or a panic.
 
+use super::align::{Similarity, Template};
 use super::config::{QualityLimits, Zone};
 use crate::domain::limits::MAX_ALIGNED_SIDE;
 use crate::domain::{
@@ -22,13 +23,22 @@ const TILTED_NOSE: f32 = 0.3;
 const CRISP_LAPLACIAN: f32 = 12.0;
 /// Mean brightness of a face: unusable, good from, good to, unusable.
 const LUMA: [f32; 4] = [25.0, 70.0, 195.0, 245.0];
+/// Points a side by which the part of a face inside the frame is counted.
+const GRID: usize = 16;
+/// Part of an aligned crop at each side that is background rather than face.
+const MARGIN: f32 = 0.08;
 /// Brightness at which a pixel counts as clipped.
 const CLIPPED_DARK: u8 = 6;
 const CLIPPED_BRIGHT: u8 = 250;
 
-/// Judges a face. `face` is its aligned crop.
+/// Judges a face. `face` is its crop aligned on `template`.
 #[must_use]
-pub fn measure(frame: Frame<'_>, detection: &Detection, face: &AlignedFace) -> (Quality, Light) {
+pub fn measure(
+    frame: Frame<'_>,
+    detection: &Detection,
+    template: &Template,
+    face: &AlignedFace,
+) -> (Quality, Light) {
     let luma = Luma::of(face);
     let light = luma.light();
     let quality = Quality {
@@ -37,7 +47,7 @@ pub fn measure(frame: Frame<'_>, detection: &Detection, face: &AlignedFace) -> (
         pitch: percent(1.0 - (pitch(&detection.landmarks) - LEVEL_NOSE).abs() / TILTED_NOSE),
         sharpness: percent(luma.laplacian_spread() / CRISP_LAPLACIAN),
         exposure: light.score(),
-        completeness: completeness(frame, detection),
+        completeness: completeness(frame, detection, template),
     };
     (quality, light)
 }
@@ -102,16 +112,24 @@ fn eye_axes(landmarks: &Landmarks) -> (Point, Point, Point) {
     (middle, Point { x: dx / square, y: dy / square }, Point { x: -dy / square, y: dx / square })
 }
 
-/// The part of the box inside the frame, and all five points inside it.
-fn completeness(frame: Frame<'_>, detection: &Detection) -> u8 {
+/// The part of the face's box, or of its crop less a margin where that is less, that lies inside the frame.
+///
+/// The box alone does not tell: a detector draws it along the frame's edge when the face goes on beyond.
+fn completeness(frame: Frame<'_>, detection: &Detection, template: &Template) -> u8 {
     let (width, height) = (frame.width() as f32, frame.height() as f32);
     let b = &detection.bbox;
     let w = (b.x + b.w).min(width) - b.x.max(0.0);
     let h = (b.y + b.h).min(height) - b.y.max(0.0);
-    let inside = (w.max(0.0) * h.max(0.0)) / b.area().max(f32::EPSILON);
-    let outside =
-        detection.landmarks.0.iter().filter(|p| !(p.x >= 0.0 && p.y >= 0.0 && p.x < width && p.y < height));
-    percent(inside - 0.2 * outside.count() as f32)
+    let boxed = (w.max(0.0) * h.max(0.0)) / b.area().max(f32::EPSILON);
+    let Some(fit) = Similarity::fit(&detection.landmarks.0, &template.points) else { return 0 };
+    let back = fit.inverse();
+    let place =
+        |i: usize| template.side as f32 * (MARGIN + (1.0 - 2.0 * MARGIN) * (i as f32 + 0.5) / GRID as f32);
+    let inside = (0..GRID * GRID)
+        .map(|i| back.apply(Point { x: place(i % GRID), y: place(i / GRID) }))
+        .filter(|p| p.x >= 0.0 && p.y >= 0.0 && p.x < width && p.y < height)
+        .count();
+    percent(boxed.min(inside as f32 / (GRID * GRID) as f32))
 }
 
 /// 0 to 1 as 0 to 100; NaN is 0.
@@ -196,6 +214,17 @@ mod tests {
     use super::*;
     use crate::domain::{FrameMeta, Mono, Rect};
 
+    const TEMPLATE: Template = Template {
+        points: [
+            Point { x: 38.3, y: 51.7 },
+            Point { x: 73.5, y: 51.5 },
+            Point { x: 56.0, y: 71.7 },
+            Point { x: 41.5, y: 92.4 },
+            Point { x: 70.7, y: 92.2 },
+        ],
+        side: 112,
+    };
+
     fn level_face() -> Landmarks {
         let p = |x, y| Point { x, y };
         Landmarks([p(100.0, 100.0), p(160.0, 100.0), p(130.0, 140.6), p(105.0, 170.0), p(155.0, 170.0)])
@@ -207,7 +236,7 @@ mod tests {
         let frame = Frame::new(&rgb, meta).unwrap();
         let bbox = Rect { x: 80.0, y: 60.0, w: 100.0, h: 130.0 };
         let detection = Detection { bbox, landmarks, score: 0.9 };
-        let (quality, light) = measure(frame, &detection, face);
+        let (quality, light) = measure(frame, &detection, &TEMPLATE, face);
         let limits = QualityLimits::default();
         (quality, reasons(&quality, light, &detection, &limits, limits.probe_eye_px))
     }
@@ -242,7 +271,7 @@ mod tests {
         assert_eq!(only(small, &good), Some(QualityReason::TooSmall));
         let outside = Landmarks(level_face().0.map(|p| Point { x: p.x - 130.0, ..p }));
         assert_eq!(only(outside, &good), Some(QualityReason::Occluded));
-        assert_eq!(only(level_face(), &face(128, 1)), Some(QualityReason::Blur));
+        assert_eq!(only(level_face(), &face(128, 0)), Some(QualityReason::Blur));
         assert_eq!(only(level_face(), &face(28, 25)), Some(QualityReason::Dark));
         assert_eq!(only(level_face(), &face(240, 30)), Some(QualityReason::Bright));
     }
