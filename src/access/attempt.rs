@@ -6,7 +6,7 @@
 //! the window; a track found to be an attack never yields another finding; memory is bounded, and where it runs
 //! out tracks are closed, not forgotten.
 
-use super::config::{GateConfig, MAX_FRAME_AGE, REPEAT_DENIAL};
+use super::config::{GateConfig, MAX_LOOK_AGE, REPEAT_DENIAL};
 use crate::domain::limits::MAX_NAME;
 use crate::domain::{
     DenyReason, Look, LookVerdict, Match, Millis, Mono, PersonId, QualityReasons, Standing, TrackId,
@@ -104,7 +104,7 @@ impl Attempts {
     /// Takes a look.
     pub(super) fn look(&mut self, look: &Look, now: Mono) -> Heard {
         // A stamp from the future is as little worth as one from the past.
-        if now.since(look.captured) > MAX_FRAME_AGE || look.captured.since(now) > MAX_FRAME_AGE {
+        if now.since(look.captured) > MAX_LOOK_AGE || look.captured.since(now) > MAX_LOOK_AGE {
             return Heard::Nothing;
         }
         let Some((track, _)) = look.subject else {

@@ -67,13 +67,17 @@ fn the_same_frame_twice_is_one_frame_and_an_old_frame_is_none() {
         w.feed(ostiary::access::Input::Look(first.clone()));
     }
     let late = look(&w, 8);
-    w.pass(501);
+    w.pass(1_201);
     w.feed(ostiary::access::Input::Look(late));
     assert_eq!(w.relay, None);
-    let second = look(&w, 9);
-    w.pass(500);
+    w.pass(1_000);
+    w.feed(ostiary::access::Input::Look(look(&w, 9)));
+    assert_eq!(w.relay, None, "the first look is too long ago");
+    w.pass(50);
+    let second = look(&w, 10);
+    w.pass(1_200);
     w.feed(ostiary::access::Input::Look(second));
-    assert_eq!(w.relay, Some(GrantCause::Face), "500 ms are just in time");
+    assert_eq!(w.relay, Some(GrantCause::Face), "1,200 ms are just in time");
 }
 
 #[test]

@@ -61,6 +61,7 @@ impl ControlLoop {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     if self.stop.load(Ordering::Relaxed) {
+                        self.hands.stop(now);
                         return;
                     }
                 }

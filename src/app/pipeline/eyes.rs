@@ -14,7 +14,7 @@ use crate::app::commands::Eyes;
 use crate::app::latest::{Consumer, FrameBuffer, Wait};
 use crate::app::recognition::{self, ExamineError, Recognition};
 use crate::app::supervisor::{Loop, Stamps};
-use crate::domain::{Embedding, Frame, Look, Match};
+use crate::domain::{Embedding, Frame, Look, Match, Millis};
 use crate::picture::Picture;
 use crate::ports::Clock;
 use crate::vision::{Examined, Purpose, Stage, Timings, Vision};
@@ -22,6 +22,8 @@ use crate::vision::{Examined, Purpose, Stage, Timings, Vision};
 use super::Message;
 
 const TURN: Duration = Duration::from_millis(100);
+/// An older frame counts as no frame (SPEC 1).
+const MAX_FRAME_AGE: Millis = Millis(500);
 const QUEUE: usize = 4;
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -99,6 +101,7 @@ impl EyesThread {
             match self.frames.wait(TURN) {
                 Wait::Nothing => {}
                 Wait::Closed => return self.times,
+                Wait::Frame(buffer) if self.clock.now().mono.since(buffer.meta.captured) > MAX_FRAME_AGE => {}
                 Wait::Frame(buffer) => {
                     let recognition = &self.recognition;
                     let Some(look) = look(&mut self.vision, buffer, &mut |probe| recognition.search(probe))

@@ -6,7 +6,7 @@
 //! the relay is released again at every turn until the wire obeys; dropping this releases the relay.
 
 use crate::access::{Gate, Input, Output, Part};
-use crate::domain::{Decision, GrantCause, Mono, Now, Screen};
+use crate::domain::{Decision, GrantCause, Mono, Now, Screen, clipped};
 use crate::ports::{self, Detail, Door};
 
 use super::journal::JournalSender;
@@ -95,6 +95,11 @@ impl Hands {
             }
         }
         self.feed(Input::Tick, now);
+    }
+
+    /// The end of the door's work: locks, and says so in the journal.
+    pub fn stop(mut self, now: Now) {
+        self.feed(Input::Fault(Part::Board, clipped("the program ends")), now);
     }
 
     /// When the gate wants its next turn at the latest.

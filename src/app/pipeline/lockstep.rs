@@ -73,7 +73,7 @@ pub fn run(
         hands.turn(now);
         journal.turn();
     }
-    drop(hands);
+    hands.stop(clock.now());
     journal.turn();
     Ok(Summary { frames, looks, overwritten: 0, dropped: 0, lasted: clock.now().mono.since(start), times })
 }
