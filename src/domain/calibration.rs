@@ -24,6 +24,7 @@ pub struct Anchor {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
     anchors: heapless::Vec<Anchor, MAX_ANCHORS>,
+    measured_to: f32,
 }
 
 impl Calibration {
@@ -44,9 +45,17 @@ impl Calibration {
         if anchors.windows(2).any(|w| w[1].log10_fmr >= w[0].log10_fmr || w[1].cosine <= w[0].cosine) {
             return Err(CalibrationError::Order);
         }
+        let measured_to = anchors[anchors.len() - 1].log10_fmr;
         heapless::Vec::from_slice(anchors)
-            .map(|anchors| Self { anchors })
+            .map(|anchors| Self { anchors, measured_to })
             .map_err(|_| CalibrationError::Count)
+    }
+
+    /// Says that anchors rarer than `log10_fmr` were not counted but continued from those that were.
+    #[must_use]
+    pub fn measured_to(mut self, log10_fmr: f32) -> Self {
+        self.measured_to = log10_fmr;
+        self
     }
 
     /// The cosine that impostors reach with probability `10^log10_fmr`, at most 1.
@@ -68,7 +77,7 @@ impl Calibration {
     /// The rarest rate that was measured; thresholds below it are extrapolated.
     #[must_use]
     pub fn rarest_log10_fmr(&self) -> f32 {
-        self.anchors[self.anchors.len() - 1].log10_fmr
+        self.measured_to
     }
 
     /// The segment whose end is the first anchor that `reached` says yes to; the last one beyond the end.
@@ -120,6 +129,14 @@ mod tests {
             assert!((t.log10_fmr_at(Cosine::new(cosine)) - rate).abs() < 1e-4, "{cosine}");
         }
         assert!(t.log10_fmr_at(Cosine::new(-1.0)) <= 0.0);
+    }
+
+    #[test]
+    fn what_was_measured_ends_where_it_is_said_to() {
+        assert!((table().rarest_log10_fmr() + 6.0).abs() < 1e-6);
+        let marked = table().measured_to(-4.0);
+        assert!((marked.rarest_log10_fmr() + 4.0).abs() < 1e-6);
+        assert!((marked.cosine_at(-6.0).get() - 0.6).abs() < 1e-6);
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub(super) struct RawModel {
 struct RawAnchor {
     fmr: f64,
     cosine: f32,
+    #[serde(default)]
+    extrapolated: bool,
 }
 
 impl RawModel {
@@ -161,13 +163,21 @@ impl RawModel {
             return Err("`template` must be five points inside the input, left eye first".into());
         }
         let length = self.length.ok_or("`length` is missing: values of a template")?;
-        let anchors = self.calibration.as_deref().ok_or("`calibration` is missing")?;
-        let anchors: Vec<Anchor> =
-            anchors.iter().map(|a| Anchor { log10_fmr: a.fmr.log10() as f32, cosine: a.cosine }).collect();
+        let raw = self.calibration.as_deref().ok_or("`calibration` is missing")?;
+        let anchor = |a: &RawAnchor| Anchor { log10_fmr: a.fmr.log10() as f32, cosine: a.cosine };
+        let anchors: Vec<Anchor> = raw.iter().map(anchor).collect();
+        if raw.windows(2).any(|w| w[0].extrapolated && !w[1].extrapolated) {
+            return Err(
+                "`calibration`: anchors that are extrapolated come after all that were measured".into()
+            );
+        }
+        let measured =
+            raw.iter().rposition(|a| !a.extrapolated).ok_or("`calibration`: nothing was measured")?;
+        let calibration = Calibration::new(&anchors).map_err(|e| e.to_string())?;
         Ok(Family::Embedding {
             template: template.map(|[x, y]| Point { x, y }),
             length,
-            calibration: Calibration::new(&anchors).map_err(|e| e.to_string())?,
+            calibration: calibration.measured_to(anchors[measured].log10_fmr),
             provisional: self.provisional.unwrap_or(false),
         })
     }
