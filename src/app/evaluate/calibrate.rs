@@ -9,6 +9,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::domain::calibration::CalibrationError;
+use crate::domain::{Anchor, Calibration};
+
 use super::cross::{Cross, RESAMPLED_UP_TO};
 use super::stats::{interval, stable_hash};
 
@@ -62,6 +65,20 @@ pub struct AnchorRow {
     pub pairs: u64,
     /// Fitted, because too few pairs are that alike.
     pub extrapolated: bool,
+}
+
+impl CalibrationReport {
+    /// The table as it will be read from the manifest.
+    ///
+    /// # Errors
+    /// When there are too few comparisons for two anchors.
+    pub fn table(&self) -> Result<Calibration, CalibrationError> {
+        let anchor = |a: &AnchorRow| Anchor { log10_fmr: a.fmr.log10() as f32, cosine: a.upper as f32 };
+        let anchors: Vec<_> = self.anchors.iter().map(anchor).collect();
+        let measured =
+            self.anchors.iter().rposition(|a| !a.extrapolated).map_or(0.0, |i| anchors[i].log10_fmr);
+        Ok(Calibration::new(&anchors)?.measured_to(measured))
+    }
 }
 
 /// Measures the anchors.
@@ -124,10 +141,10 @@ impl fmt::Display for CalibrationReport {
         )?;
         writeln!(f, "calibration = [")?;
         for a in &self.anchors {
-            let how = if a.extrapolated { "extrapolated" } else { "measured" };
+            let how = if a.extrapolated { ", extrapolated = true" } else { "" };
             writeln!(
                 f,
-                "    {{ fmr = {:e}, cosine = {:.4} }}, # {how}: {:.4}, {} pairs above",
+                "  {{ fmr = {:e}, cosine = {:.4}{how} }}, # {:.4}, {} pairs above",
                 a.fmr, a.upper, a.cosine, a.pairs
             )?;
         }
@@ -139,19 +156,14 @@ impl fmt::Display for CalibrationReport {
 mod tests {
     use super::super::cross::tests::synthetic;
     use super::*;
-    use crate::domain::{Anchor, Calibration};
 
     #[test]
     fn anchors_make_a_table_on_the_safe_side_of_theory() {
         let all = synthetic(400, 2, 0.5);
         let templates: Vec<_> = all.iter().map(|(p, e)| (*p, e)).collect();
         let report = measure(&Cross::new(&templates, 2).unwrap());
-        let anchors: Vec<_> = report
-            .anchors
-            .iter()
-            .map(|a| Anchor { log10_fmr: a.fmr.log10() as f32, cosine: a.upper as f32 })
-            .collect();
-        Calibration::new(&anchors).unwrap();
+        let table = report.table().unwrap();
+        assert!((table.rarest_log10_fmr() + 4.0).abs() < 1e-6, "what was measured ends at 1e-4");
         // 64 dimensions: a standard deviation of 1/8, and 319,200 pairs: 1e-4 is measured, 1e-5 is not.
         for (fmr, z, extrapolated) in
             [(1e-1, 1.2816, false), (1e-3, 3.090, false), (1e-4, 3.719, false), (1e-6, 4.753, true)]

@@ -23,7 +23,8 @@ mod verification;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Cosine, Embedding};
+use crate::domain::calibration::CalibrationError;
+use crate::domain::{Calibration, Cosine, Embedding};
 use crate::matching::{OpenSet, OpenSetError};
 use crate::picture::PictureError;
 use crate::vision::manifest::{Family, Role};
@@ -72,7 +73,8 @@ pub struct EvaluateArgs {
     /// Search galleries of 100, 1,000 and 3,000 people with the door's own thresholds.
     #[arg(long, requires = "images")]
     pub identification: bool,
-    /// Measure the score calibration on one half of the people and print it for the model manifest.
+    /// Measure the score calibration on one half of the people, print it for the model manifest, and use it for
+    /// --identification in place of the manifest's.
     #[arg(long, requires = "images")]
     pub calibrate: bool,
     /// Write the curves as SVG into this folder.
@@ -81,7 +83,7 @@ pub struct EvaluateArgs {
     /// Threads, each with its own networks.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
-    /// Use only the first N pairs, people and pictures: for a quick look.
+    /// Use about N pairs, spread over the list, as many marked pictures, and the first N others: for a quick look.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 }
@@ -124,6 +126,20 @@ pub struct Product<'a> {
     pub fpir_target: f64,
     /// The margin between the best and the second person.
     pub margin: f32,
+}
+
+impl Product<'_> {
+    /// The table of a set's embedder.
+    fn calibration(&self, set: &SetSpec) -> Result<Calibration, EvaluateError> {
+        let embedder = self.manifest.member(set, &set.embedder, Role::Embedder)?;
+        match &embedder.family {
+            Family::Embedding { calibration, .. } => Ok(calibration.clone()),
+            // The manifest gives an embedder no other family.
+            Family::Yunet | Family::Points5 { .. } | Family::Minifasnet { .. } => {
+                Err(EvaluateError::Calibration(CalibrationError::Count))
+            }
+        }
+    }
 }
 
 /// Least detector score that the precision-recall curve is drawn from.
@@ -174,7 +190,7 @@ fn recognition(
     if let Some(limit) = args.limit {
         // Pairs of one kind may come first: every so many, so that both kinds are there.
         if let Some(pairs) = &mut pairs {
-            let step = pairs.len().div_ceil(limit.max(1));
+            let step = pairs.len().div_ceil(limit.max(1)).max(1);
             *pairs = pairs.iter().step_by(step).cloned().collect();
         }
         pictures.truncate(limit);
@@ -207,12 +223,12 @@ fn recognition(
         report.calibration = Some(calibrate::measure(&Cross::new(&kept, threads)?));
     }
     if args.identification {
-        let embedder = product.manifest.member(set, &set.embedder, Role::Embedder)?;
-        // The manifest gives an embedder no other family.
-        if let Family::Embedding { calibration, .. } = &embedder.family {
-            let rule = OpenSet::new(calibration.clone(), product.fpir_target, product.margin)?;
-            report.identification = identify(&people, &samples, &rule, threads)?;
-        }
+        let calibration = match &report.calibration {
+            Some(measured) => measured.table()?,
+            None => product.calibration(set)?,
+        };
+        let rule = OpenSet::new(calibration, product.fpir_target, product.margin)?;
+        report.identification = identify(&people, &samples, &rule, threads)?;
     }
     if let Some(folder) = &args.plots {
         report.plots.extend([plots::det(folder, &curves)?, plots::roc(folder, &curves)?]);
@@ -316,7 +332,11 @@ fn detect(
     report: &mut Report,
 ) -> Result<(), EvaluateError> {
     let mut truths = detection::read(&folder.join("gt.txt"))?;
-    truths.truncate(args.limit.unwrap_or(usize::MAX));
+    if let Some(limit) = args.limit {
+        // WIDER FACE is sorted by occasion, crowds first: every so many, so that all sizes of face are there.
+        let step = truths.len().div_ceil(limit.max(1)).max(1);
+        truths = truths.into_iter().step_by(step).collect();
+    }
     if truths.is_empty() {
         return Err(EvaluateError::Nothing("pictures in gt.txt"));
     }
@@ -431,6 +451,9 @@ pub enum EvaluateError {
     /// The thresholds.
     #[error(transparent)]
     OpenSet(#[from] OpenSetError),
+    /// The score calibration.
+    #[error("the scores cannot be calibrated on so few people: {0}")]
+    Calibration(#[from] CalibrationError),
     /// Standard output.
     #[error("the result cannot be written: {0}")]
     Output(#[from] std::io::Error),

@@ -77,7 +77,7 @@ impl fmt::Display for Report {
         self.extraction.as_ref().map_or(Ok(()), |e| extraction(f, e))?;
         self.verification.as_ref().map_or(Ok(()), |v| verification(f, v))?;
         self.cross.as_ref().map_or(Ok(()), |c| cross(f, c))?;
-        identification(f, &self.identification)?;
+        identification(f, &self.identification, self.calibration.is_some())?;
         detection(f, &self.detection)?;
         self.liveness.as_ref().map_or(Ok(()), |l| liveness(f, l))?;
         if let Some(table) = &self.calibration {
@@ -144,11 +144,16 @@ fn cross(f: &mut fmt::Formatter<'_>, c: &CrossReport) -> fmt::Result {
     writeln!(f, "\nIntervals: bootstrap over people.")
 }
 
-fn identification(f: &mut fmt::Formatter<'_>, rows: &[IdentificationRow]) -> fmt::Result {
+fn identification(
+    f: &mut fmt::Formatter<'_>,
+    rows: &[IdentificationRow],
+    calibrated_here: bool,
+) -> fmt::Result {
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(f, "\n## Identification (1:N), the door's own threshold and margin\n")?;
+    let from = if calibrated_here { "the table measured in this run" } else { "the manifest's table" };
+    writeln!(f, "\n## Identification (1:N), the door's own threshold and margin, by {from}\n")?;
     writeln!(
         f,
         "| people | templates | threshold | FPIR expected | FPIR | FNIR | misses: below threshold, margin, wrong \

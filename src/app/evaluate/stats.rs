@@ -44,11 +44,15 @@ impl Rate {
         Self { hits, of, rate, low: low.min(rate), high: high.max(rate) }
     }
 
-    /// A rate whose interval was found by resampling.
+    /// A rate whose interval was found by resampling `clusters` groups. Where all trials ended alike every resample
+    /// does, too, and says nothing of how sure that is: the interval is then that of [`Rate::clustered`].
     #[must_use]
-    pub fn resampled(hits: u64, of: u64, interval: (f64, f64)) -> Self {
-        let rate = if of == 0 { 0.0 } else { hits as f64 / of as f64 };
-        Self { hits, of, rate, low: interval.0.min(rate), high: interval.1.max(rate) }
+    pub fn resampled(hits: u64, of: u64, interval: (f64, f64), clusters: u64) -> Self {
+        let formula = Self::clustered(hits, of, clusters);
+        if hits == 0 || hits == of {
+            return formula;
+        }
+        Self { low: interval.0.min(formula.rate), high: interval.1.max(formula.rate), ..formula }
     }
 }
 
@@ -254,6 +258,16 @@ mod tests {
             rate.low <= truth && truth <= rate.high
         });
         assert!(covered.count() >= 1_900);
+    }
+
+    #[test]
+    fn trials_that_all_ended_alike_are_no_certainty() {
+        let perfect = Rate::resampled(60, 60, (1.0, 1.0), 50);
+        assert!(perfect.low < 0.95 && perfect.high >= 1.0, "{perfect}");
+        let none = Rate::resampled(0, 60, (0.0, 0.0), 50);
+        assert!(none.low <= 0.0 && none.high > 0.05, "{none}");
+        let some = Rate::resampled(57, 60, (0.9, 1.0), 50);
+        assert!((some.low - 0.9).abs() < 1e-9 && (some.high - 1.0).abs() < 1e-9, "{some}");
     }
 
     #[test]

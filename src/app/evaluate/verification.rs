@@ -107,8 +107,12 @@ pub(super) fn evaluate(pairs: &[Pair], scores: &[Option<Cosine>]) -> (Verificati
         }
         hits as f64 / of as f64
     };
-    let accuracy =
-        Rate::resampled(hits, pairs.len() as u64, bootstrap(group_count, REPLICATES, 11, by_group));
+    let accuracy = Rate::resampled(
+        hits,
+        pairs.len() as u64,
+        bootstrap(group_count, REPLICATES, 11, by_group),
+        group_count as u64,
+    );
 
     let resampled = |seed: u64, statistic: &dyn Fn(&Histogram, &Histogram) -> f64| {
         bootstrap(group_count, REPLICATES, seed, |drawn| {
@@ -135,7 +139,7 @@ pub(super) fn evaluate(pairs: &[Pair], scores: &[Option<Cosine>]) -> (Verificati
                 far: *far,
                 held_out: count(true, &|p| accepted(p, choices[folds[p]].1[r])),
                 held_out_far: count(false, &|p| accepted(p, choices[folds[p]].1[r])),
-                pooled: Rate::resampled(hits, genuine.total() as u64, interval),
+                pooled: Rate::resampled(hits, genuine.total() as u64, interval, linked(pairs, &groups, true)),
                 threshold: threshold.cosine(),
             }
         })
@@ -206,6 +210,7 @@ mod tests {
         assert!(v.eer.value < 1e-9 && v.auc.value > 1.0 - 1e-9);
         assert!(v.tar.iter().all(|t| t.pooled.hits == 200 && t.held_out.hits == 200));
         assert!(v.tar[0].held_out.low < 0.99, "200 groups cannot promise more");
+        assert!(v.accuracy.low < 0.99 && v.tar[0].pooled.low < 0.99, "nor can their resamples");
         assert!(v.thresholds[0] > 0.2 && v.thresholds[1] < 0.5);
     }
 
