@@ -142,6 +142,9 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
                 Board::read(board)?;
             }
             out.line("the configuration is sound")?;
+            if out.json() {
+                out.document(&serde_json::json!({ "sound": true }))?;
+            }
             Ok(Answer::Yes)
         }
         Command::Config(ConfigCommand::Show) => {
@@ -168,6 +171,9 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         }
         Command::Version => {
             out.line(format_args!("ostiary {}", env!("CARGO_PKG_VERSION")))?;
+            if out.json() {
+                out.document(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))?;
+            }
             Ok(Answer::Yes)
         }
         Command::Enroll(_)

@@ -149,7 +149,8 @@ impl Desk<'_> {
             Request::Status => self.status(),
             Request::Door(order) => match &mut self.door {
                 Some(door) => door.order(order).map(Reply::Door),
-                None => Err(Failure::usage(
+                None => Err(Failure::new(
+                    Trouble::Device,
                     "no door runs on this data folder; start it with: ostiary run --board FILE",
                 )),
             },
