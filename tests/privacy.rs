@@ -8,10 +8,13 @@
 
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use common::need_shared;
 use ostiary::domain::{
@@ -22,6 +25,7 @@ use ostiary::matching::{Candidate, Gallery};
 use ostiary::picture::{Limits, Picture, decode};
 use ostiary::store::{Crop, Filter, Jpeg, NewTemplate, Options, SealKey, Store};
 use ostiary::vision::{Manifest, ModelSet, Purpose, Trusted, Vision, VisionConfig};
+use program::Ostiary;
 
 /// Names in three scripts that nothing else here contains.
 const NAMES: [&str; 3] = ["Zéphyrine Quixwold", "Ζηνοβία Ξυλάκη", "卓別林翠"];
@@ -198,7 +202,7 @@ fn debug_of_eyes_that_looked_says_nothing() {
         Manifest::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/manifest.toml")).unwrap();
     let set = ModelSet::load(&manifest, manifest.set("strong").unwrap(), &[models]).unwrap();
     let mut eyes = Vision::new(set, VisionConfig::default()).unwrap();
-    let picture = decode(&std::fs::read(first_jpeg(&faces)).unwrap(), Limits::default()).unwrap();
+    let picture = decode(&fs::read(first_jpeg(&faces)).unwrap(), Limits::default()).unwrap();
     let meta = FrameMeta { width: picture.width(), height: picture.height(), captured: Mono(0), seq: 0 };
     let frame = Frame::new(picture.rgb(), meta).unwrap();
     let examined = eyes.examine(frame, Purpose::Probe).unwrap();
@@ -209,8 +213,106 @@ fn debug_of_eyes_that_looked_says_nothing() {
     says_nothing("Vision", &eyes);
 }
 
-fn first_jpeg(folder: &Path) -> std::path::PathBuf {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+/// A door that takes every face for a living one, so that a name goes all the way to the display.
+const TRUSTING: &str = "[vision]\nmotion_gate = false\n\
+    [vision.liveness]\nk = 1\nn = 1\nlive_score = 0.02\nspoof_score = 0.0\nspoof_votes = 1\n";
+
+#[test]
+fn a_whole_run_tells_nobody() {
+    let ostiary = Ostiary::with_models(need_shared!("models"));
+    let looks = looks_of_one_person(&need_shared!("eval/lfw/images"));
+    let [first, second, third] = [0, 1, 2].map(|i| ostiary.file(&format!("look-{i}.jpg"), &looks[i]));
+    let config = ostiary.file("door.toml", TRUSTING);
+    let frames = ostiary.folder().join("frames");
+    fs::create_dir(&frames).unwrap();
+    for i in 0..12 {
+        fs::write(frames.join(format!("{i:02}.jpg")), &looks[2 + i % 2]).unwrap();
+    }
+    let display = ostiary.folder().join("display");
+    let board = format!(
+        "name = \"desk\"\n[camera]\nsource = \"replay\"\npath = {frames:?}\npace = \"fast\"\nfps = 10\n\
+         [door]\nkind = \"sim\"\n[display]\nkind = \"png\"\nfolder = {display:?}\n"
+    );
+    let board = ostiary.file("board.toml", board);
+
+    // What is said to whoever reads the log: nobody's name in any of it.
+    let mut log = String::new();
+    let mut ask = |code: i32, arguments: &[&str]| -> String {
+        let talkative: Vec<&str> = arguments.iter().copied().chain(["-vv", "--config", &config]).collect();
+        let done = ostiary.run(&talkative).ends(code);
+        log.push_str(&done.err);
+        done.out
+    };
+    let name = NAMES[0];
+    ask(0, &["enroll", "--person", "employee-7", "--name", name, "--consent", NOTE, &first, &second]);
+    ask(4, &["enroll", "--person", "employee-8", "--name", NAMES[1], &third]);
+    let found = ask(0, &["identify", &third]);
+    assert!(found.contains(name), "the operator who asks is told: {found}");
+    ask(0, &["verify", &first, &third]);
+    ask(0, &["persons", "show", "employee-7"]);
+    let export = ask(0, &["persons", "export", "employee-7"]);
+
+    // What leaves the door or is meant for everybody.
+    let mut public = ask(0, &["run", "--board", &board]);
+    for question in
+        [&["status"][..], &["events", "list", "--limit", "10000"], &["events", "verify"], &["doctor"]]
+    {
+        public.push_str(&ask(0, question));
+        let json: Vec<&str> = question.iter().copied().chain(["--json"]).collect();
+        public.push_str(&ask(0, &json));
+    }
+    assert!(public.contains("access_granted"), "the name went all the way to the display: {public}");
+    assert!(log.contains("Decision::Grant(employee-7)"), "what holds the name was logged: {log}");
+    for (what, text) in [("the log", &log), ("what leaves the door", &public)] {
+        let leaks = leaks(text);
+        assert!(leaks.is_empty(), "{what} leaks {}:\n{text}", leaks.join(", "));
+    }
+
+    // What lies on the disk, apart from the pictures of the display.
+    let export: serde_json::Value = serde_json::from_str(&export).unwrap();
+    let values = export["templates"][0]["values"].as_array().expect("an export holds the template");
+    let template: Vec<u8> = values[..32].iter().map(|v| v.as_i64().unwrap() as i8 as u8).collect();
+    let crop = base64(export["crops"][0]["rgb"].as_str().or(export["crops"][0].as_str()).unwrap());
+    let image = base64(export["images"][0].as_str().expect("an export holds the picture"));
+    let middle = |bytes: &[u8]| bytes[bytes.len() / 2..][..24].to_vec();
+    for needle in
+        [name.as_bytes().to_vec(), NOTE.as_bytes().to_vec(), template, middle(&crop), middle(&image)]
+    {
+        for entry in fs::read_dir(ostiary.data()).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            let at = bytes.windows(needle.len()).position(|w| w == needle);
+            assert_eq!(at, None, "{} holds {:?} in clear", path.display(), String::from_utf8_lossy(&needle));
+        }
+    }
+    ostiary.run(&["persons", "delete", "employee-7"]).ends(0);
+}
+
+/// Four pictures of the first person of the folder who has as many.
+fn looks_of_one_person(folder: &Path) -> Vec<Vec<u8>> {
+    let sorted = |folder: &Path| -> Vec<PathBuf> {
+        let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let looks = sorted(folder).iter().map(|person| sorted(person)).find(|looks| looks.len() >= 4);
+    looks.expect("somebody has four pictures").iter().take(4).map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// Standard base64, as an export writes it.
+fn base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits: Vec<u32> =
+        text.bytes().filter_map(|c| ALPHABET.iter().position(|a| *a == c)).map(|d| d as u32).collect();
+    let block = |d: &[u32]| {
+        let bits = d.iter().fold(0, |bits, digit| bits << 6 | digit) << (6 * (4 - d.len()));
+        bits.to_be_bytes()[1..d.len()].to_vec()
+    };
+    digits.chunks(4).flat_map(block).collect()
+}
+
+fn first_jpeg(folder: &Path) -> PathBuf {
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     entries.sort();
     entries.iter().find(|p| p.extension().is_some_and(|e| e == "jpg")).cloned().unwrap_or_else(|| {
         first_jpeg(entries.iter().find(|p| p.is_dir()).expect("the folder holds pictures"))
