@@ -26,6 +26,13 @@ use super::{formats, node};
 
 /// A camera that delivers nothing but garbage for so long is given up.
 const GARBAGE_FOR: Millis = Millis(2_000);
+/// A frame that was waiting already and is older than this is passed over: where decoding is slower than the camera,
+/// the driver's queue fills, and what it hands out is the oldest.
+const BACKLOG_US: u64 = 150_000;
+/// A frame had so quickly was waiting already.
+const WAITING_US: u64 = 2_000;
+/// The driver's queue holds four frames: behind three old ones comes a fresh one.
+const MAX_PASSED_OVER: u32 = 3;
 /// A driver's time stamp is believed when it is at most this old.
 const OLDEST_STAMP_US: u64 = 2_000_000;
 
@@ -69,14 +76,22 @@ fn capture(device: &Path, width: u32, height: u32, fps: u32) -> Result<std::conv
     let mut rgb = vec![0; MAX_FRAME_BYTES];
     let (mut seq, mut dropped) = (0, 0);
     let mut garbage_since = None;
+    let mut passed_over = 0;
     loop {
+        let asked = mono_micros();
         let frame = camera.frame().map_err(failed)?;
         let now = mono_micros();
+        let captured_us = captured(frame.capture_timestamp(), now);
+        let waiting = now - asked < WAITING_US && now - captured_us > BACKLOG_US;
+        if waiting && passed_over < MAX_PASSED_OVER {
+            passed_over += 1;
+            continue;
+        }
+        passed_over = 0;
         let size = (frame.resolution().width(), frame.resolution().height());
         match convert(frame.buffer(), frame.source_frame_format(), size, &mut rgb) {
             Ok((width, height)) => {
                 garbage_since = None;
-                let captured_us = captured(frame.capture_timestamp(), now);
                 let header = Header { seq, captured_us, width, height, dropped };
                 seq += 1;
                 let sent =
@@ -94,19 +109,36 @@ fn capture(device: &Path, width: u32, height: u32, fps: u32) -> Result<std::conv
 }
 
 /// Opens the device in the first form that it takes.
+///
+/// nokhwa refuses a device whose present layout it does not know or whose present rate is no whole number, whatever
+/// it is asked for. So each form is set through V4L2 first, and nokhwa asked for exactly that.
 fn open(device: &Path, width: u32, height: u32, fps: u32) -> Result<Camera, CameraError> {
-    let index = CameraIndex::Index(node::index(device)?);
-    // Opened once to ask what it offers, and closed: nokhwa's choice of its own may be 1 frame a second.
-    let any = RequestedFormat::with_formats(RequestedFormatType::AbsoluteHighestFrameRate, &formats::LAYOUTS);
-    let offered = Camera::new(index.clone(), any).and_then(|mut c| c.compatible_camera_formats());
-    let offered = offered.unwrap_or_default();
-    let mut last = String::from("no format");
-    for wish in formats::wishes(width, height, fps, &offered) {
+    let number = node::index(device)?;
+    let index = CameraIndex::Index(number);
+    let node = v4l::Device::new(number as usize).map_err(|e| node::trouble(device, &e))?;
+    let mut last = String::from("it offers no known form");
+    for wish in formats::wishes(width, height, fps) {
+        match formats::preset(&node, wish) {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(e) => match node::trouble(device, &e) {
+                gone @ CameraError::Gone(_) => return Err(gone),
+                busy @ CameraError::Refused(_) if e.kind() == io::ErrorKind::ResourceBusy => {
+                    return Err(busy);
+                }
+                // Another form may suit it better.
+                CameraError::Refused(why) | CameraError::Garbage(why) => {
+                    why.as_str().clone_into(&mut last);
+                    continue;
+                }
+                CameraError::Stalled | CameraError::Ended => continue,
+            },
+        }
         let layout = [wish.format()];
         let exact = RequestedFormat::with_formats(RequestedFormatType::Exact(wish), &layout);
         match Camera::new(index.clone(), exact) {
             Ok(camera) => {
-                // For the log of whoever runs the process by hand; the parent keeps it as its last words.
+                // For whoever runs the process by hand; the parent keeps it among its last words.
                 let _ = writeln!(io::stderr(), "delivers {}", describe(wish));
                 return Ok(camera);
             }
@@ -118,14 +150,7 @@ fn open(device: &Path, width: u32, height: u32, fps: u32) -> Result<Camera, Came
             }
         }
     }
-    match node::trouble_of_message(device, &last) {
-        // Busy, or no permission: said as it is.
-        refused @ CameraError::Refused(_) if last.contains("(os error ") => Err(refused),
-        _ => Err(CameraError::Refused(detail(format_args!(
-            "{} offers none of MJPEG, YUYV, NV12 at a size and rate that is known ({last})",
-            device.display()
-        )))),
-    }
+    Err(CameraError::Refused(detail(format_args!("none of MJPEG, YUYV, NV12 works ({last})"))))
 }
 
 fn describe(format: CameraFormat) -> String {
