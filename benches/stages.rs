@@ -136,7 +136,7 @@ fn small_stages(
     group.bench_function("align", |b| b.iter(|| vision.align(black_box(frame), face)));
     let aligned = vision.align(frame, face).expect("landmarks").expect("an upright face");
     group.bench_function("quality", |b| {
-        b.iter(|| quality::measure(black_box(frame), face, template, &aligned))
+        b.iter(|| quality::measure(black_box(frame), face, template, &aligned));
     });
     group.bench_function("liveness pair", |b| b.iter(|| vision.live_score(black_box(frame), face)));
     group.finish();
