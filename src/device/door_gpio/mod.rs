@@ -169,7 +169,7 @@ impl GpioDoor {
     /// See [`GpioError`]; the message says what to do.
     pub fn open(config: &GpioConfig, clock: Arc<dyn Clock>) -> Result<Self, GpioError> {
         let mut chip = Chip::new(&config.chip).map_err(|e| chip_error(&config.chip, e))?;
-        check(config, &mut chip)?;
+        check(config, &chip)?;
         let relay = open_relay(config, &mut chip)?;
         let wired = [
             (Input::Contact, config.contact),
@@ -195,8 +195,15 @@ impl GpioDoor {
             // Four inputs, four places.
             let _ = wires.push(Wire { input, line: line.line, told: false });
         }
-        let inputs =
-            if wires.is_empty() { None } else { Some(request.request().map_err(GpioError::Inputs)?) };
+        let inputs = if wires.is_empty() {
+            None
+        } else {
+            Some(
+                request
+                    .request()
+                    .map_err(|e| held_input(config, &mut chip).unwrap_or(GpioError::Inputs(e)))?,
+            )
+        };
         if let Some(request) = &inputs {
             for wire in &mut wires {
                 wire.told = request.value(wire.line).map_err(GpioError::Inputs)? == Value::Active;
@@ -266,25 +273,20 @@ impl Door for GpioDoor {
 
 fn open_relay(config: &GpioConfig, chip: &mut Chip) -> Result<Relay<CdevPin>, GpioError> {
     let OutputLine { line, active_low } = config.relay;
-    let failed = |source| GpioError::Relay { line, source };
     // Requested without the kernel's own inversion, so that levels are physical both here and in `CdevPin`; `Relay`
     // alone turns them round.
     let released = u8::from(active_low);
     let handle = chip.get_line(line).and_then(|l| l.request(LineRequestFlags::OUTPUT, released, CONSUMER));
-    let pin = handle.and_then(CdevPin::new).map_err(failed)?;
+    let pin = match handle.and_then(CdevPin::new) {
+        Ok(pin) => pin,
+        Err(source) => return Err(holder(chip, "relay", line).unwrap_or(GpioError::Relay { line, source })),
+    };
     Relay::new(pin, active_low).map_err(GpioError::Release)
 }
 
-fn check(config: &GpioConfig, chip: &mut Chip) -> Result<(), GpioError> {
-    let wires = [
-        ("relay", Some(config.relay.line)),
-        ("contact", config.contact.map(|i| i.line)),
-        ("rex", config.rex.map(|i| i.line)),
-        ("tamper", config.tamper.map(|i| i.line)),
-        ("fire", config.fire.map(|i| i.line)),
-    ];
+fn check(config: &GpioConfig, chip: &Chip) -> Result<(), GpioError> {
     let mut seen = heapless::Vec::<(&'static str, u32), 5>::new();
-    for (name, line) in wires.into_iter().filter_map(|(name, line)| Some((name, line?))) {
+    for (name, line) in wires(config) {
         if line >= chip.num_lines() {
             let last = chip.num_lines().saturating_sub(1);
             return Err(GpioError::OutOfRange { name, line, chip: config.chip.clone(), last });
@@ -292,15 +294,29 @@ fn check(config: &GpioConfig, chip: &mut Chip) -> Result<(), GpioError> {
         if let Some((first, _)) = seen.iter().find(|(_, other)| *other == line) {
             return Err(GpioError::Twice { line, first, second: name });
         }
-        let info = chip.get_line(line).and_then(|l| l.info()).map_err(|e| chip_error(&config.chip, e))?;
-        if info.is_used() {
-            let holder = info.consumer().unwrap_or("the kernel").to_owned();
-            return Err(GpioError::Busy { name, line, holder });
-        }
         // Five wires, five places.
         let _ = seen.push((name, line));
     }
     Ok(())
+}
+
+fn wires(config: &GpioConfig) -> impl Iterator<Item = (&'static str, u32)> {
+    let inputs =
+        [("contact", config.contact), ("rex", config.rex), ("tamper", config.tamper), ("fire", config.fire)];
+    let inputs = inputs.into_iter().filter_map(|(name, input)| Some((name, input?.line)));
+    std::iter::once(("relay", config.relay.line)).chain(inputs)
+}
+
+/// Who holds one of the inputs, where that is why they could not be had. Asked after a refusal and not before: the
+/// kernel may go on marking a line as used that was an output, although it can be requested.
+fn held_input(config: &GpioConfig, chip: &mut Chip) -> Option<GpioError> {
+    wires(config).skip(1).find_map(|(name, line)| holder(chip, name, line))
+}
+
+fn holder(chip: &mut Chip, name: &'static str, line: u32) -> Option<GpioError> {
+    let info = chip.get_line(line).and_then(|l| l.info()).ok()?;
+    let holder = info.consumer().unwrap_or("the kernel").to_owned();
+    info.is_used().then_some(GpioError::Busy { name, line, holder })
 }
 
 fn chip_error(chip: &Path, error: gpio_cdev::Error) -> GpioError {
