@@ -194,7 +194,7 @@ impl Onlooker {
 
     /// What a look should teach, told before the gate hears of it.
     fn looks(&mut self, w: &World, look: &Look, track: u32, camera_broken: bool) {
-        let fresh = w.now.mono.since(look.captured) <= Millis(500);
+        let fresh = w.now.mono.since(look.captured) <= ostiary::access::config::MAX_LOOK_AGE;
         let newer = self.newest.get(&track).is_none_or(|n| look.frame_seq > *n);
         if !fresh || !newer || camera_broken {
             return;
