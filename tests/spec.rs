@@ -31,6 +31,32 @@ fn every_promise_names_a_test_that_exists() {
 }
 
 #[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let mut broken = Vec::new();
+    let mut links = 0;
+    for folder in [".", "docs", "models"] {
+        for entry in fs::read_dir(root().join(folder)).expect("the folder is readable") {
+            let path = entry.expect("the folder is readable").path();
+            if path.extension().is_none_or(|e| e != "md") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a document is readable");
+            for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+                if target.is_empty() || target.contains("://") {
+                    continue;
+                }
+                links += 1;
+                if !path.parent().is_some_and(|beside| beside.join(target).exists()) {
+                    broken.push(format!("{} leads to {target}, which is not there", path.display()));
+                }
+            }
+        }
+    }
+    assert!(links >= 10, "only {links} links were found");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
 fn a_promise_without_its_test_is_found() {
     let test =
         "#[test]\n#[should_panic]\nfn holds() {}\nfn helper() {} // #[test] fn commented() {}".to_owned();
