@@ -95,11 +95,12 @@ impl Cast {
             ))
             .into());
         }
+        shuffle(&mut players, args.seed ^ 0x9e37_79b9_7f4a_7c15);
+        // Attacks come last: five of them lock the reader for everybody, which is right and another story.
         for file in pictures(attacks)?.into_iter().take(2) {
             let label = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             players.push(Player { label, role: Role::Attack, picture: read(&file)? });
         }
-        shuffle(&mut players, args.seed ^ 0x9e37_79b9_7f4a_7c15);
         Ok(Self { players })
     }
 

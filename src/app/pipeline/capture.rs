@@ -12,8 +12,8 @@ use std::sync::mpsc::SyncSender;
 use crate::app::latest::Producer;
 use crate::app::supervisor::{Loop, Stamps};
 use crate::device::frozen::FrozenDetector;
-use crate::domain::{Millis, Mono};
-use crate::ports::{Camera, CameraError, Clock, Detail};
+use crate::domain::{Millis, Mono, clipped};
+use crate::ports::{Camera, CameraError, Clock};
 
 use super::Message;
 
@@ -129,12 +129,6 @@ impl CameraHealth {
         if std::mem::replace(&mut self.faulty, true) {
             return None;
         }
-        let mut detail = Detail::new();
-        for c in what.to_string().chars() {
-            if detail.push(c).is_err() {
-                break;
-            }
-        }
-        Some(Message::CameraFault(detail))
+        Some(Message::CameraFault(clipped(&what.to_string())))
     }
 }
