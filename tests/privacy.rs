@@ -16,7 +16,10 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Parser as _;
 use common::need_shared;
+use ostiary::app::cli::Cli;
+use ostiary::app::commands::{Enrol, NamedImage, Reply, Request};
 use ostiary::domain::{
     AlignedFace, Consent, Cosine, Decision, Detection, Embedding, Frame, FrameMeta, Match, ModelId, Mono,
     Person, PersonId, Screen, Standing, Template, TemplateId, TemplateSource, Utc, clipped,
@@ -26,6 +29,7 @@ use ostiary::picture::{Limits, Picture, decode};
 use ostiary::store::{Crop, Filter, Jpeg, NewTemplate, Options, SealKey, Store};
 use ostiary::vision::{Manifest, ModelSet, Purpose, Trusted, Vision, VisionConfig};
 use program::Ostiary;
+use serde_json::json;
 
 /// Names in three scripts that nothing else here contains.
 const NAMES: [&str; 3] = ["Zéphyrine Quixwold", "Ζηνοβία Ξυλάκη", "卓別林翠"];
@@ -192,6 +196,41 @@ fn debug_of_galleries_and_keys_says_nothing() {
         "Candidate",
         &Candidate { id: id(), score: Cosine::new(0.5), standing: Standing::default() },
     );
+}
+
+#[test]
+fn debug_of_requests_and_answers_says_nothing() {
+    let name = NAMES[0];
+    let enrol = Enrol {
+        person: "employee-7".to_owned(),
+        name: Some(name.to_owned()),
+        consent: Some(NOTE.to_owned()),
+        valid_from: None,
+        valid_until: None,
+        allow_duplicate: false,
+        images: vec![NamedImage { name: "a.jpg".to_owned(), bytes: (0..=255).collect() }],
+    };
+    says_nothing("Request", &Request::Enroll(enrol));
+    let line = ["ostiary", "enroll", "--person", "employee-7", "--name", name, "--consent", NOTE, "a.jpg"];
+    says_nothing("Cli", &Cli::try_parse_from(line).unwrap());
+
+    let row = json!({ "id": "employee-7", "name": name, "status": "active", "templates": 1 });
+    let view = json!({
+        "row": row, "notes": NOTE, "groups": [], "valid_from": null, "valid_until": null, "consent": NOTE,
+        "created": "", "modified": "", "looks": [], "images": 0, "crops": 0,
+    });
+    let identified = json!({
+        "person": "employee-7", "name": name, "ambiguous": false, "score": 0.9, "cosine": 0.7, "threshold": 0.5,
+        "quality": 80,
+    });
+    for reply in [
+        json!({ "Identified": identified }),
+        json!({ "Persons": { "persons": [row], "total": 1 } }),
+        json!({ "Person": view }),
+        json!({ "Export": format!("{{\"name\": \"{name}\"}}") }),
+    ] {
+        says_nothing("Reply", &serde_json::from_value::<Reply>(reply).unwrap());
+    }
 }
 
 #[test]

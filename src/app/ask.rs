@@ -16,7 +16,7 @@ use crate::domain::DoorId;
 use crate::picture::Limits;
 
 use super::cli::{Command, Common, DoorCommand, EnrollArgs, EventsCommand, PersonsCommand};
-use super::commands::{Desk, DoorOrder, Enrol, Failure, LazyEyes, NamedImage, Reply, Request};
+use super::commands::{Desk, DoorOrder, Enrol, ExportText, Failure, LazyEyes, NamedImage, Reply, Request};
 use super::config::Config;
 use super::out::Out;
 use super::recognition::Recognition;
@@ -156,7 +156,7 @@ fn print(reply: Reply, export_to: Option<&Path>, out: &mut Out) -> Result<Answer
         Reply::Persons(r) => out.result(&r)?,
         Reply::Person(r) => out.result(&*r)?,
         Reply::Erased(r) => out.result(&r)?,
-        Reply::Export(text) => match export_to {
+        Reply::Export(ExportText(text)) => match export_to {
             Some(path) => {
                 let failed = |e| AppError::File(path.display().to_string(), e);
                 wiring::write_private(path, text.as_bytes()).map_err(failed)?;

@@ -145,7 +145,7 @@ pub struct DemoArgs {
 }
 
 /// Options of `enroll`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct EnrollArgs {
     /// The person's id: letters, digits and . _ @ -, up to 64.
     #[arg(long, value_name = "ID")]
@@ -168,6 +168,12 @@ pub struct EnrollArgs {
     /// JPEG or PNG, one face each.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+}
+
+impl std::fmt::Debug for EnrollArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EnrollArgs({}, {} files, <redacted>)", self.person, self.files.len())
+    }
 }
 
 /// What to do with people.

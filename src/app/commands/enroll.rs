@@ -24,7 +24,7 @@ const KEPT_SIDE: u32 = 480;
 const KEPT_JPEG_QUALITY: u8 = 85;
 
 /// Looks of one person to be added.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Enrol {
     /// Who.
     pub person: String,
@@ -40,6 +40,12 @@ pub struct Enrol {
     pub allow_duplicate: bool,
     /// JPEG or PNG files.
     pub images: Vec<NamedImage>,
+}
+
+impl std::fmt::Debug for Enrol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Enrol({}, {} pictures, <redacted>)", self.person, self.images.len())
+    }
 }
 
 /// A file and its name.

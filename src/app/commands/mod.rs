@@ -24,7 +24,7 @@ use super::recognition::{ExamineError, Recognition, RecognitionError};
 use super::wiring::WiringError;
 
 pub use enroll::{Enrol, NamedImage};
-pub use reply::{Failure, Reply, Trouble};
+pub use reply::{ExportText, Failure, Reply, Trouble};
 pub use status::DoorStatus;
 
 /// The gallery's file in the data folder.

@@ -9,7 +9,7 @@ use crate::domain::{EventKind, EventSeq, Person, PersonId, Utc};
 use crate::store::{Entry, Filter};
 
 use super::Desk;
-use super::reply::{Erased, Failure, PersonRow, PersonView, Persons, Reply};
+use super::reply::{Erased, ExportText, Failure, PersonRow, PersonView, Persons, Reply};
 
 impl Desk<'_> {
     pub(super) fn list_persons(&mut self, page: u32, limit: u16) -> Result<Reply, Failure> {
@@ -67,7 +67,7 @@ impl Desk<'_> {
             return Err(nobody(&id));
         }
         let export = self.store.export_person(&id)?;
-        serde_json::to_string_pretty(&export).map(Reply::Export).map_err(|e| {
+        serde_json::to_string_pretty(&export).map(|text| Reply::Export(ExportText(text))).map_err(|e| {
             Failure::new(super::Trouble::Store, format!("the export cannot be written as JSON: {e}"))
         })
     }

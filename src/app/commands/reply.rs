@@ -24,8 +24,8 @@ pub enum Reply {
     Person(Box<PersonView>),
     /// What was erased.
     Erased(Erased),
-    /// All that is held on one person, as JSON text.
-    Export(String),
+    /// All that is held on one person.
+    Export(ExportText),
     /// Events, one JSON document each.
     Events(Vec<String>),
     /// The chain holds over so many events.
@@ -39,6 +39,19 @@ pub enum Reply {
     Door(DoorStatus),
     /// It did not work.
     Failed(Failure),
+}
+
+/// All that is held on one person, as JSON text.
+#[derive(Serialize, Deserialize)]
+pub struct ExportText(
+    /// With the face, as numbers and as pictures.
+    pub String,
+);
+
+impl fmt::Debug for ExportText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExportText({} bytes, <redacted>)", self.0.len())
+    }
 }
 
 /// Which part failed; decides the exit code.
@@ -145,7 +158,7 @@ impl fmt::Display for Enrolled {
 }
 
 /// Who it is.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Identified {
     /// Who, or nobody.
     pub person: Option<String>,
@@ -161,6 +174,12 @@ pub struct Identified {
     pub threshold: f32,
     /// Overall quality of the picture, 0 to 100.
     pub quality: u8,
+}
+
+impl fmt::Debug for Identified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identified({})", self.person.as_deref().unwrap_or("nobody"))
+    }
 }
 
 impl fmt::Display for Identified {
@@ -214,7 +233,7 @@ pub struct Persons {
 }
 
 /// One person in a list.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct PersonRow {
     /// Who.
     pub id: String,
@@ -224,6 +243,12 @@ pub struct PersonRow {
     pub status: String,
     /// Templates.
     pub templates: usize,
+}
+
+impl fmt::Debug for PersonRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PersonRow({}, <redacted>)", self.id)
+    }
 }
 
 impl fmt::Display for Persons {
@@ -236,7 +261,7 @@ impl fmt::Display for Persons {
 }
 
 /// One person in full, without the face.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct PersonView {
     /// Who and in which standing.
     pub row: PersonRow,
@@ -260,6 +285,12 @@ pub struct PersonView {
     pub images: usize,
     /// Crops kept.
     pub crops: usize,
+}
+
+impl fmt::Debug for PersonView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PersonView({}, <redacted>)", self.row.id)
+    }
 }
 
 impl fmt::Display for PersonView {
