@@ -182,3 +182,77 @@ impl Drop for Hands {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::access::{GateConfig, Operator};
+    use crate::app::pipeline::Journal;
+    use crate::device::clock_sim::SimClock;
+    use crate::device::sim::{SimDoor, SimDoorHandle};
+    use crate::domain::{DoorId, EventSeq};
+    use crate::ports::Clock;
+    use crate::store::{Options, SealKey, Store};
+
+    struct Nowhere;
+
+    impl ScreenSink for Nowhere {
+        fn show(&mut self, _screen: Screen) {}
+    }
+
+    fn at(ms: u64) -> Now {
+        Now { mono: Mono(ms), ..Now::default() }
+    }
+
+    fn hands(observer: Option<Observer>) -> (Hands, SimDoorHandle, Journal, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SealKey::from_bytes([7; 32]);
+        let store = Store::open(&folder.path().join("gallery.redb"), key, Options::default()).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SimClock::default());
+        let door = SimDoor::new(Arc::clone(&clock), false);
+        let handle = door.handle();
+        let (sender, journal) = Journal::new(Arc::new(store), None, clock, DoorId(1), EventSeq(0));
+        let gate = Gate::new(GateConfig::default());
+        let hands = Hands::new(gate, Box::new(door), sender, Box::new(Nowhere), observer, at(0));
+        (hands, handle, journal, folder)
+    }
+
+    #[test]
+    fn a_panic_while_the_relay_is_on_releases_it() {
+        let observer: Observer = Box::new(|observation, _| {
+            assert!(
+                !matches!(observation, Observation::Relay { energised: true, .. }),
+                "a fault of the program"
+            );
+        });
+        let (mut hands, door, _journal, _folder) = hands(Some(observer));
+        let outcome = catch_unwind(AssertUnwindSafe(move || {
+            hands.feed(Input::Operator(Operator::Open), at(10));
+        }));
+        assert!(outcome.is_err());
+        assert_eq!(door.history().iter().map(|(_, on)| *on).collect::<Vec<_>>().last(), Some(&false));
+        assert!(door.history().iter().any(|(_, on)| *on), "the relay was on before the panic");
+        assert!(!door.relay());
+    }
+
+    #[test]
+    fn a_wire_that_does_not_obey_is_a_fault_until_it_does() {
+        let (mut hands, door, _journal, _folder) = hands(None);
+        door.fail_relay(Some("unplugged"));
+        hands.feed(Input::Operator(Operator::Open), at(10));
+        assert!(!hands.gate().relay(), "the gate takes nothing back that the wires did not do");
+        hands.turn(at(20));
+        assert_eq!(hands.gate().door_state().name(), "fault");
+        door.fail_relay(None);
+        hands.turn(at(30));
+        assert_ne!(hands.gate().door_state().name(), "fault");
+        assert!(!door.relay());
+        hands.feed(Input::Operator(Operator::Open), at(40));
+        assert!(door.relay());
+        drop(hands);
+        assert!(!door.relay(), "the end releases the relay");
+    }
+}
