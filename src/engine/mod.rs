@@ -30,10 +30,58 @@ pub struct Network {
     shape: [usize; 4],
     names: Vec<String>,
     shapes: Vec<Vec<usize>>,
+    pixels: Pixels,
+    planes: Vec<f32>,
     poisoned: bool,
 }
 
+/// How pixels of 0 to 255 become a network's input: `(pixel - mean) * scale`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pixels {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Taken from each value.
+    pub mean: f32,
+    /// Then multiplied.
+    pub scale: f32,
+}
+
 impl Network {
+    /// Reads an ONNX file and plans it for pixels: see [`Pixels`] and [`Network::run_pixels`].
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn load_for(bytes: &[u8], pixels: Pixels) -> Result<Self, EngineError> {
+        let mut network = Self::load(bytes, [1, 3, pixels.height, pixels.width])?;
+        network.pixels = pixels;
+        Ok(network)
+    }
+
+    /// Runs the network on `height * width` pixels of three bytes each, rows from the top, colours in the order
+    /// that the network was trained on.
+    ///
+    /// # Errors
+    /// As [`Network::run`].
+    pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Outputs, EngineError> {
+        let wanted = self.shape.iter().product();
+        if pixels.len() != wanted {
+            return Err(EngineError::InputLength { got: pixels.len(), wanted });
+        }
+        let Pixels { mean, scale, .. } = self.pixels;
+        let (plane, mut planes) = (wanted / 3, std::mem::take(&mut self.planes));
+        planes.resize(wanted, 0.0);
+        for (at, pixel) in pixels.as_chunks::<3>().0.iter().enumerate() {
+            for (channel, value) in pixel.iter().enumerate() {
+                planes[channel * plane + at] = (f32::from(*value) - mean) * scale;
+            }
+        }
+        let outputs = self.run(&planes);
+        self.planes = planes;
+        outputs
+    }
+
     /// Reads an ONNX file and plans it for `input` (batch, channels, height, width).
     ///
     /// # Errors
@@ -74,7 +122,8 @@ impl Network {
         let state = plan.spawn().map_err(|e| EngineError::Unsupported(brief(&e)))?;
         let input =
             Tensor::zero::<f32>(&shape).map_err(|e| EngineError::Unsupported(brief(&e)))?.into_arc_tensor();
-        Ok(Self { state, input, shape, names, shapes, poisoned: false })
+        let pixels = Pixels { width: shape[3], height: shape[2], mean: 0.0, scale: 1.0 };
+        Ok(Self { state, input, shape, names, shapes, pixels, planes: Vec::new(), poisoned: false })
     }
 
     /// Batch, channels, height, width.
