@@ -13,6 +13,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::{DimLike, Factoid, Framework};
 
 mod guard;
+pub mod kernels;
 
 use guard::NoExternalData;
 

@@ -12,12 +12,13 @@
 //! Rounding is to the nearest, ties to even, as ONNX `QuantizeLinear` says. All floating-point steps are single IEEE
 //! operations in the order written here (no fused multiply-add), which is why all sets agree bit for bit.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod aligned;
+mod check;
 mod scalar;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "aarch64")]
-mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -28,6 +29,10 @@ pub use aligned::Aligned;
 /// Channels of a pixel are stored in groups of this many.
 pub const LANES: usize = 16;
 
+/// Most products a sum of bytes may have. With a bias within 2^30 of zero no such sum leaves `i32`:
+/// 32768 * 255 * 128 + 2^30 < 2^31. Beyond it sums wrap, in every set alike.
+pub const MAX_DEPTH: usize = 32_768;
+
 /// Bytes that a pixel of so many channels takes.
 #[must_use]
 pub const fn padded(channels: usize) -> usize {
@@ -36,7 +41,7 @@ pub const fn padded(channels: usize) -> usize {
 
 /// From an accumulator to a byte, for each output channel (all vectors have `padded(channels)` values):
 /// `zero + round(clamp(acc * factor, low, high))`, where `factor` is `negative` for accumulators below zero
-/// (PRelu) and `scale` otherwise.
+/// (`PRelu`) and `scale` otherwise.
 #[derive(Debug, Clone)]
 pub struct Requant {
     /// Steps of the output a step of the accumulator is worth; finite.
@@ -117,6 +122,24 @@ pub struct Window {
     pub dilation: [usize; 2],
     /// Top and left (below and right follow from the output's size).
     pub pad: [usize; 2],
+}
+
+impl Window {
+    /// Input coordinate that tap `tap` of output coordinate `at` sees along an axis (0 vertical, 1 horizontal);
+    /// none outside of the plane.
+    #[must_use]
+    pub const fn source(&self, axis: usize, at: usize, tap: usize) -> Option<usize> {
+        match (at * self.stride[axis] + tap * self.dilation[axis]).checked_sub(self.pad[axis]) {
+            Some(place) if place < self.input[axis] => Some(place),
+            _ => None,
+        }
+    }
+
+    /// Values of the kernel for one channel.
+    #[must_use]
+    pub const fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
 }
 
 /// `zero + round(clamp((a - zero_a) * scale_a + (b - zero_b) * scale_b, low, high))`, a value each padded channel;
