@@ -38,7 +38,7 @@ pub(super) fn matmul(op: &Matmul, a: &[u8], a_stride: usize, rows: usize, out: u
 }
 
 /// Both planes have the size that the window says.
-pub(super) fn depthwise(op: &Depthwise, input: &[u8], out: &[u8]) {
+pub(super) fn depthwise<T>(op: &Depthwise, input: &[u8], out: &[T]) {
     let lanes = padded(op.channels);
     requant(&op.requant, lanes, true);
     assert!(op.weights.bias.len() >= lanes, "biases are short");
@@ -47,7 +47,7 @@ pub(super) fn depthwise(op: &Depthwise, input: &[u8], out: &[u8]) {
 }
 
 /// Planes as the window says, and coordinates that stay within `isize`.
-pub(super) fn window(window: &Window, channels: usize, input: &[u8], out: &[u8]) {
+pub(super) fn window<T>(window: &Window, channels: usize, input: &[u8], out: &[T]) {
     let lanes = padded(channels);
     assert!(input.len() >= product(&[window.input[0], window.input[1], lanes]), "input is short");
     assert!(out.len() >= product(&[window.output[0], window.output[1], lanes]), "output is short");

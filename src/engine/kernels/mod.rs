@@ -207,6 +207,19 @@ impl std::fmt::Debug for Kernels {
     }
 }
 
+/// The set that every machine has.
+#[must_use]
+pub fn portable() -> &'static Kernels {
+    &scalar::KERNELS
+}
+
+/// The accumulators of a depthwise convolution whose weights `portable().pack_depthwise` laid out:
+/// `padded(channels)` values an output pixel. For the few places where no byte follows, such as a detector's last
+/// layers.
+pub fn depthwise_raw(op: &Depthwise, input: &[u8], out: &mut [i32]) {
+    scalar::depthwise_raw(op, input, out);
+}
+
 /// Every set that this machine can run, the best first, `scalar` last.
 #[must_use]
 pub fn available() -> Vec<&'static Kernels> {

@@ -97,6 +97,21 @@ fn pack_depthwise(weights: &[i8], bias: &[i32], channels: usize, window: &Window
 fn depthwise(op: &Depthwise, input: &[u8], out: &mut [u8]) {
     check::depthwise(op, input, out);
     let width = padded(op.channels);
+    sums(op, input, |at, first, sums| {
+        out[at * width + first..][..LANES].copy_from_slice(&requantise(&op.requant, first, sums));
+    });
+}
+
+/// The accumulators of a depthwise convolution: `super::depthwise_raw`.
+pub(super) fn depthwise_raw(op: &Depthwise, input: &[u8], out: &mut [i32]) {
+    check::depthwise(op, input, out);
+    let width = padded(op.channels);
+    sums(op, input, |at, first, sums| out[at * width + first..][..LANES].copy_from_slice(sums));
+}
+
+/// Every output pixel and group of channels: `done(pixel, first channel, sums)`.
+fn sums(op: &Depthwise, input: &[u8], mut done: impl FnMut(usize, usize, &Group<i32>)) {
+    let width = padded(op.channels);
     let weights = op.weights.bytes.bytes();
     assert!(weights.len() == op.window.taps() * width, "weights are not of this set");
     each_output(&op.window, |y, x, at| {
@@ -106,7 +121,7 @@ fn depthwise(op: &Depthwise, input: &[u8], out: &mut [u8]) {
                 let values = source.map_or(&op.outside[first..], |pixel| &input[pixel * width + first..]);
                 multiply_add(&mut sums, &group(values, 0), &group(weights, tap * width + first));
             });
-            out[at * width + first..][..LANES].copy_from_slice(&requantise(&op.requant, first, &sums));
+            done(at, first, &sums);
         }
     });
 }
