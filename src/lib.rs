@@ -13,6 +13,7 @@ pub mod picture;
 pub mod vision;
 
 pub mod device;
+pub mod link;
 pub mod store;
 
 pub mod app;

@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::attach::write_state;
 use super::backing::{guarded, open_database};
 use super::db::{Options, Shared, Store};
+use super::documents::copy_documents;
 use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::PersonRecord;
@@ -103,6 +104,29 @@ impl Store {
                 return Err(StoreError::NoSuchTemplate { person: id.clone(), template: template.0 });
             }
             let gone = draft.take_templates(number, record, &[template.0])?;
+            draft.put_record(number, record)?;
+            Ok(gone)
+        })
+    }
+
+    /// Deletes these templates of a person with their crops, and the person's pictures where `images` says so, in
+    /// one rewriting of the file.
+    ///
+    /// # Errors
+    /// As [`Store::delete_person`]; ids that are not there are passed over.
+    pub fn delete_looks(
+        &self,
+        id: &PersonId,
+        templates: &[TemplateId],
+        images: bool,
+        events: &[Event],
+    ) -> Result<Receipt> {
+        let templates: Vec<u64> = templates.iter().map(|t| t.0).collect();
+        self.erase(id, events, |draft, number, record| {
+            let mut gone = draft.take_templates(number, record, &templates)?;
+            if images {
+                gone.append(&mut draft.take_images(number, record)?);
+            }
             draft.put_record(number, record)?;
             Ok(gone)
         })
@@ -282,6 +306,7 @@ impl Shared {
                 let format =
                     meta.get(FORMAT_KEY)?.ok_or_else(|| corrupt(name::META, "the format record is gone"))?;
                 txn.open_table(META)?.insert(FORMAT_KEY, format.value())?;
+                copy_documents(&meta, &txn, &self.sealer)?;
                 write_state(&txn, &self.sealer, state)?;
             }
             copy_numbers(&from, &txn, &self.sealer, PEOPLE, name::PEOPLE, state.people)?;

@@ -9,6 +9,7 @@
 mod attach;
 mod backing;
 mod db;
+mod documents;
 mod erase;
 mod error;
 mod export;
@@ -23,11 +24,12 @@ mod search;
 mod txn;
 
 pub use db::{MIN_JOURNAL, Opening, Options, Store};
+pub use documents::MAX_DOCUMENT_BYTES;
 pub use erase::Receipt;
 pub use error::{KeyError, StoreError};
 pub use export::{Export, ExportedConsent, ExportedCrop, ExportedTemplate};
 pub use key::{KEY_BYTES, SealKey};
 pub use medium::{FileMedium, Medium, Part};
-pub use people::{Counts, Crop, Filter, Jpeg, MAX_IMAGE_BYTES, NewTemplate, Page};
+pub use people::{Counts, Crop, Filter, Held, Jpeg, MAX_IMAGE_BYTES, NewTemplate, Page};
 pub use record::Entry;
 pub use schema::FORMAT_VERSION;

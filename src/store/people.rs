@@ -87,6 +87,8 @@ impl fmt::Debug for Filter {
 pub struct Page {
     /// The people of this page.
     pub people: Vec<Person>,
+    /// How much is kept of each of them.
+    pub held: Vec<Held>,
     /// How many there are on all pages.
     pub total: usize,
 }
@@ -95,6 +97,17 @@ impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Page({} of {})", self.people.len(), self.total)
     }
+}
+
+/// How much is kept of one person; read from the profile alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Templates.
+    pub templates: usize,
+    /// Aligned faces.
+    pub crops: usize,
+    /// Pictures.
+    pub images: usize,
 }
 
 /// How much there is.
@@ -195,6 +208,16 @@ impl Store {
         self.read(|view| view.person(id)?.map(|(_, record)| record.person()).transpose())
     }
 
+    /// The profile of a person and how much is kept beside it; opens no template and no picture.
+    ///
+    /// # Errors
+    /// When a record is damaged.
+    pub fn profile(&self, id: &PersonId) -> Result<Option<(Person, Held)>> {
+        self.read(|view| {
+            view.person(id)?.map(|(_, record)| Ok((record.person()?, record.held()))).transpose()
+        })
+    }
+
     /// Whether there is such a person; asks memory alone.
     #[must_use]
     pub fn has_person(&self, id: &PersonId) -> bool {
@@ -210,7 +233,7 @@ impl Store {
         let all = filter == &Filter::default();
         self.read(|view| {
             let skip = page.saturating_mul(limit);
-            let mut found = Page { people: Vec::new(), total: 0 };
+            let mut found = Page { people: Vec::new(), held: Vec::new(), total: 0 };
             for id in view.index.keys() {
                 let on_page = found.total >= skip && found.people.len() < limit;
                 if all && !on_page {
@@ -230,6 +253,7 @@ impl Store {
                     found.total += 1;
                     if on_page {
                         found.people.push(person);
+                        found.held.push(record.held());
                     }
                 }
             }

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::error::{Result, StoreError, corrupt};
+use super::people::Held;
 use super::schema::{RECORD_V1, name};
 use crate::domain::{
     BootId, ClockTrust, Consent, DenyReason, DoorId, Embedding, Event, EventKind, EventSeq, GrantCause,
@@ -89,6 +90,10 @@ impl PersonRecord {
 
     pub(super) fn crops(&self) -> usize {
         self.templates.iter().filter(|(_, crop)| *crop).count()
+    }
+
+    pub(super) fn held(&self) -> Held {
+        Held { templates: self.templates.len(), crops: self.crops(), images: self.images.len() }
     }
 
     pub(super) fn person(&self) -> Result<Person> {

@@ -8,6 +8,7 @@
 //! table  key                        value
 //! m      "format"                   clear: "OSTIARY\0" | format:u16 LE | gallery id:16 | sealed check (empty content)
 //! m      "state"                    sealed State: counts, counters, head of the journal
+//! m      "doc/<name>"               sealed small documents: tokens, collections, keys (`documents`)
 //! p      person number:u64          sealed PersonRecord: the profile and the list of what belongs to it
 //! t      (person number, template)  sealed TemplateRecord
 //! c      (person number, template)  sealed CropRecord: aligned RGB, kept for a change of model

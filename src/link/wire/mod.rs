@@ -1,0 +1,55 @@
+//! What can be asked of a door and what it answers, the same for HTTP, MQTT, the command line and its socket.
+//!
+//! Owns: commands, replies, refusals, scopes, and the one trait through which a transport reaches the door. Does not
+//! own: any transport's form (paths, topics, status codes), any handling.
+//! Invariants: every command is plain data with a postcard form (the board's own socket) and a JSON form (MQTT; HTTP
+//! fills it by its own rules); unknown fields are refused; pictures and secrets are redacted in `Debug`.
+
+mod command;
+mod moment;
+mod people;
+mod photo;
+mod refusal;
+mod reply;
+mod scope;
+mod verbs;
+
+pub use command::{
+    CameraEnrolment, CollectionPut, Command, Compare, DoorOrder, EventQuery, FaceQuery, LiveQuery, OneToN,
+    SearchMode, SessionStart, TemplateImport, TokenNew,
+};
+pub use moment::Moment;
+pub use people::{PersonPut, PersonQuery, Presence, Profile};
+pub use photo::{MAX_PHOTO_BYTES, Photo, PhotoError};
+pub use refusal::{Code, Refusal};
+pub use reply::{
+    CameraProgress, CameraStage, Candidate, CollectionView, Compared, Document, DoorStatus, Enrolled, Erased,
+    EventPage, FaceBox, FaceReport, Found, Identified, ImageOutcome, Live, Nearest, OneToNAnswer, PersonPage,
+    PersonView, Reply, SessionView, Status, Thumbnail, TokenIssued, TokenView,
+};
+pub use scope::{Caller, Scope, Scopes};
+pub use verbs::{VERBS, command as command_of_verb};
+
+/// The door as a transport sees it. Calls may block for seconds: a picture is looked at between two frames.
+pub trait Operations: Send + Sync {
+    /// Does what is asked, if the caller may.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal>;
+
+    /// Who presents this secret (an API key, a bearer token); `None` when nobody, or no more.
+    fn caller(&self, secret: &str) -> Option<Caller>;
+
+    /// Signs bytes with the device's Ed25519 key.
+    fn sign(&self, message: &[u8]) -> [u8; 64];
+
+    /// The device's public Ed25519 key.
+    fn public_key(&self) -> [u8; 32];
+
+    /// Milliseconds since 1970 by the door's clock.
+    fn now_ms(&self) -> i64;
+
+    /// Monotonic milliseconds, for limits and deadlines.
+    fn mono_ms(&self) -> u64;
+}
