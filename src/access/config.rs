@@ -24,13 +24,18 @@ pub const REPEAT_DENIAL: Millis = Millis::secs(30);
 /// Most attacks that a lock-out may be set to wait for.
 pub const MAX_LOCKOUT_FAILURES: usize = 20;
 
-/// What to do with a validity period while the clock cannot be trusted.
+/// What to do with whatever needs a clock while the clock cannot be trusted.
+///
+/// Either way no schedule then holds the door unlocked: a door may stay shut too long, never stand open too long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UntrustedClock {
-    /// Whoever has a first or last day is refused as `expired`; everybody else is let in.
+    /// Every limit binds: whoever has a first or last day is refused as `expired`; a schedule that is not open at
+    /// every minute is shut; the strictest of the door's modes holds, and two people are needed where they ever
+    /// are; a passage of before this start is neither forgotten nor long ago.
     #[default]
     RefuseLimited,
-    /// First and last days are not asked.
+    /// No limit binds: first and last days are not asked; a schedule that exists is open; the door asks what it
+    /// asks for outside its schedules; a passage of before this start is forgotten.
     IgnoreLimits,
 }
 
@@ -82,7 +87,11 @@ pub struct Settings {
     pub lockout_failures: u8,
     /// For how long.
     pub lockout_ms: u32,
-    /// Validity periods while the clock cannot be trusted.
+    /// How long the first of two people is remembered for the second.
+    pub dual_ms: u32,
+    /// How long the keys wait for the next try: for an id, for a PIN.
+    pub pin_ms: u32,
+    /// Whatever needs a clock, while the clock cannot be trusted.
     pub untrusted_clock: UntrustedClock,
 }
 
@@ -111,6 +120,8 @@ impl Default for Settings {
             result_ms: 3_000,
             lockout_failures: 5,
             lockout_ms: 30_000,
+            dual_ms: 15_000,
+            pin_ms: 20_000,
             untrusted_clock: UntrustedClock::RefuseLimited,
         }
     }
@@ -124,7 +135,7 @@ struct Range {
     value: fn(&Settings) -> u32,
 }
 
-const RANGES: [Range; 18] = [
+const RANGES: [Range; 20] = [
     Range { name: "strike_ms", low: 500, high: 60_000, value: |s| s.strike_ms },
     Range { name: "held_warn_ms", low: 1_000, high: 3_600_000, value: |s| s.held_warn_ms },
     Range { name: "held_alarm_ms", low: 1_000, high: 3_600_000, value: |s| s.held_alarm_ms },
@@ -147,6 +158,8 @@ const RANGES: [Range; 18] = [
         value: |s| u32::from(s.lockout_failures),
     },
     Range { name: "lockout_ms", low: 1_000, high: 3_600_000, value: |s| s.lockout_ms },
+    Range { name: "dual_ms", low: 5_000, high: 60_000, value: |s| s.dual_ms },
+    Range { name: "pin_ms", low: 5_000, high: 60_000, value: |s| s.pin_ms },
     Range { name: "door", low: 1, high: 255, value: |s| u32::from(s.door.0) },
 ];
 
@@ -194,6 +207,13 @@ impl GateConfig {
     #[must_use]
     pub const fn held_alarm(&self) -> Millis {
         self.extended(self.0.held_alarm_ms)
+    }
+
+    /// What somebody who needs the times of the accessible profile gets beyond what this door gives everybody.
+    #[must_use]
+    pub const fn extra_for(&self, slow: bool) -> Millis {
+        let extra = if slow && !self.0.accessible { self.0.accessible_extra_ms } else { 0 };
+        Millis(extra as u64)
     }
 
     const fn extended(&self, ms: u32) -> Millis {

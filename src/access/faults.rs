@@ -45,6 +45,11 @@ impl Faults {
         self.is(Part::Wires) || self.is(Part::Camera) || self.is(Part::Board)
     }
 
+    /// No PIN may let anybody in either: a blind camera is no matter where no face is asked for.
+    pub(super) const fn bars_pins(&self) -> bool {
+        self.is(Part::Wires) || self.is(Part::Board)
+    }
+
     /// For the display: what keeps the door from working, the worst first.
     pub(super) fn shown(&self) -> Option<&str> {
         [Part::Wires, Part::Camera, Part::Board].into_iter().find_map(|part| self.text(part))

@@ -5,9 +5,10 @@
 
 use super::door::Operator;
 use super::faults::Part;
-use crate::domain::Look;
 use crate::domain::event::Detail;
+use crate::domain::limits::MAX_NAME;
 use crate::domain::wires::InputEdge;
+use crate::domain::{Key, Look, PersonId, PinVerdict, Standing, Zone};
 
 /// What the gate is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +44,28 @@ pub enum Input {
         /// New minus old.
         by_ms: i64,
     },
+    /// A key of the reader.
+    Key(Key),
+    /// The answer to an [`super::Output::CheckPin`].
+    PinChecked {
+        /// Its number.
+        ticket: u32,
+        /// What came of it.
+        verdict: PinVerdict,
+    },
+    /// The answer to an [`super::Output::LookUp`].
+    LookedUp {
+        /// Its number.
+        ticket: u32,
+        /// The name and standing of whoever has that id; `None` for nobody.
+        person: Option<(heapless::String<MAX_NAME>, Standing)>,
+    },
+    /// Local time from here on; without it no schedule that needs a clock is open.
+    Zone(Zone),
+    /// Whether another door of the interlock stands open or is unlocked; `None` when that is not known any more.
+    Others(Option<bool>),
+    /// Where people went last is forgotten: of one person, or of all.
+    ForgetPassages(Option<PersonId>),
     /// How large the camera's frames are; without it the display shows no box.
     FrameSize {
         /// Columns.

@@ -5,8 +5,8 @@
 //! Invariants: no allocation, no clock, no IO; the relay goes on only together with one logged cause; any deny
 //! wins, silence denies.
 //!
-//! `gate` is the way in and out; `attempt` makes looks a finding, `rules` says yes or no to it, `door` moves the
-//! relay, `screens` picks the picture.
+//! `gate` is the way in and out; `attempt` makes looks a finding, `rules` says yes or no to it, `approach` follows what
+//! takes more than a face, `door` moves the relay, `screens` picks the picture.
 
 pub mod config;
 pub mod debounce;
@@ -17,11 +17,14 @@ pub mod input;
 pub mod outputs;
 pub mod rules;
 
+mod approach;
 mod attempt;
 mod faults;
 mod lockout;
+mod passages;
 mod presence;
 mod screens;
+mod timetable;
 
 pub use config::{ConfigError, GateConfig, Settings, UntrustedClock};
 pub use door::{DoorState, Operator, OverrideTime, OverrideTooLong};

@@ -2,12 +2,13 @@
 //!
 //! Owns: [`Output`] and the bounded queue of them, with its overflow policy. Does not own: carrying any of it out.
 //! Invariants: one input needs at most [`MAX_OUTPUTS`]; with outputs drained before the next input nothing is
-//! ever lost. Whoever does not drain loses, in this order: screens, releases that a newer one repeats, decisions, events
+//! ever lost. Whoever does not drain loses, in this order: screens, releases that a newer one repeats, decisions and
+//! questions (which then time out), passages and events
 //! (counted, and said by a `log_gap`), and unlockings that were never carried out, together with their event.
 //! The newest release of the relay is never lost.
 
 use crate::domain::limits::MAX_OUTPUTS;
-use crate::domain::{Decision, Event, EventKind, GrantCause, Screen};
+use crate::domain::{Decision, Event, EventKind, GrantCause, Passage, PersonId, Pin, Screen};
 
 /// One thing to do. To be carried out in the order in which they come.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,24 @@ pub enum Output {
     Screen(Screen),
     /// An attempt at the door ended.
     Decision(Decision),
+    /// Keep where a person went last.
+    Passage(PersonId, Passage),
+    /// Check a PIN, away from this thread; answer with [`super::Input::PinChecked`].
+    CheckPin {
+        /// To be given back with the answer.
+        ticket: u32,
+        /// Whose PIN it should be. Where there is no such person, take as long and say that it is wrong.
+        person: PersonId,
+        /// What was typed.
+        pin: Pin,
+    },
+    /// Say who has an id; answer with [`super::Input::LookedUp`].
+    LookUp {
+        /// To be given back with the answer.
+        ticket: u32,
+        /// The id.
+        person: PersonId,
+    },
 }
 
 /// The queue.
@@ -58,8 +77,12 @@ impl Outputs {
         let least = (0..self.queue.len()).min_by_key(|i| worth(&self.queue[*i], Some(*i) == newest_release));
         let Some(at) = least else { return };
         match self.queue.remove(at) {
-            Output::Screen(_) | Output::Decision(_) | Output::Relay { energised: false, .. } => {}
-            Output::Event(_) => self.lost = self.lost.saturating_add(1),
+            Output::Screen(_)
+            | Output::Decision(_)
+            | Output::Relay { energised: false, .. }
+            | Output::CheckPin { .. }
+            | Output::LookUp { .. } => {}
+            Output::Event(_) | Output::Passage(..) => self.lost = self.lost.saturating_add(1),
             // Never carried out, so it must not be on record as if it had been.
             Output::Relay { energised: true, .. } => {
                 if let Some(event) = self.queue[at..].iter().position(is_unlocking) {
@@ -75,7 +98,8 @@ fn worth(output: &Output, newest_release: bool) -> u8 {
     match output {
         Output::Screen(_) => 0,
         Output::Relay { energised: false, .. } if !newest_release => 1,
-        Output::Decision(_) => 2,
+        Output::Decision(_) | Output::CheckPin { .. } | Output::LookUp { .. } => 2,
+        Output::Passage(..) => 3,
         Output::Event(event) if event.kind != EventKind::DoorUnlocked => 3,
         Output::Relay { energised: true, .. } => 4,
         Output::Event(_) => 5,

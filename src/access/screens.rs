@@ -27,6 +27,8 @@ pub(super) struct View<'a> {
     pub(super) locked_out: bool,
     pub(super) lockdown: bool,
     pub(super) somebody: bool,
+    /// Digits being typed, a second person awaited.
+    pub(super) course: Option<Screen>,
 }
 
 /// The display's memory.
@@ -116,6 +118,9 @@ impl Screens {
         }
         if let Some((result, _)) = &self.result {
             return result.clone();
+        }
+        if let Some(course) = &view.course {
+            return course.clone();
         }
         if view.forced {
             return Screen::Alarm(AlarmKind::Forced);

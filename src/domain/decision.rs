@@ -9,6 +9,7 @@ use super::face::{Detection, QualityReasons};
 use super::id::{PersonId, TrackId};
 use super::limits::MAX_NAME;
 use super::person::PersonStatus;
+use super::rulebook::{Exceptions, Numbers, Passage};
 use super::time::{Mono, Utc};
 
 /// What the decision needs to know of a person; kept beside the templates in memory.
@@ -20,6 +21,14 @@ pub struct Standing {
     pub valid_from: Option<Utc>,
     /// Not after.
     pub valid_until: Option<Utc>,
+    /// Access groups by their numbers in the rulebook.
+    pub groups: Numbers,
+    /// What an operator has set for this person alone.
+    pub exceptions: Exceptions,
+    /// Whether a PIN is on record.
+    pub has_pin: bool,
+    /// Where the person went last, as far as that was on record when the face was matched.
+    pub last: Option<Passage>,
 }
 
 /// The outcome of an open-set search.
@@ -195,6 +204,8 @@ impl DenyReason {
 pub enum GrantCause {
     /// A face that may pass.
     Face,
+    /// An id and a PIN at the keys, where the door asks for no face.
+    Pin,
     /// The button inside.
     Rex,
     /// An operator.
@@ -207,7 +218,7 @@ pub enum GrantCause {
 
 impl GrantCause {
     /// Every cause.
-    pub const ALL: [Self; 5] = [Self::Face, Self::Rex, Self::Operator, Self::Schedule, Self::Fire];
+    pub const ALL: [Self; 6] = [Self::Face, Self::Pin, Self::Rex, Self::Operator, Self::Schedule, Self::Fire];
 
     /// The cause of that name.
     #[must_use]
@@ -220,6 +231,7 @@ impl GrantCause {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Face => "face",
+            Self::Pin => "pin",
             Self::Rex => "rex",
             Self::Operator => "operator",
             Self::Schedule => "schedule",

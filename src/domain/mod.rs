@@ -5,6 +5,7 @@
 //! Invariants: a value that exists is valid (constructors check), every text and list is bounded by its
 //! type, and whatever could identify a person (names, embeddings, pixels) prints redacted in `Debug`.
 
+pub mod calendar;
 pub mod calibration;
 pub mod decision;
 pub mod embedding;
@@ -12,12 +13,16 @@ pub mod event;
 pub mod face;
 pub mod frame;
 pub mod id;
+pub mod keypad;
 pub mod limits;
 pub mod person;
+pub mod rulebook;
+pub mod schedule;
 pub mod screen;
 pub mod time;
 pub mod wires;
 
+pub use calendar::{Day, Local, Weekday, Zone};
 pub use calibration::{Anchor, Calibration};
 pub use decision::{Decision, DenyReason, GrantCause, Look, LookVerdict, Match, Standing};
 pub use embedding::{Cosine, Embedding};
@@ -25,7 +30,10 @@ pub use event::{Event, EventKind};
 pub use face::{AlignedFace, Detection, Landmarks, Point, Quality, QualityReason, QualityReasons, Rect};
 pub use frame::{Frame, FrameMeta};
 pub use id::{BootId, DoorId, EventSeq, IdError, ModelId, PersonId, TemplateId, TrackId};
+pub use keypad::{Key, Pin, PinVerdict};
 pub use person::{Consent, Person, PersonStatus, Template, TemplateSource};
+pub use rulebook::{Exceptions, Mode, Numbers, Passage, Rulebook, ScheduleNo, Side};
+pub use schedule::{Holiday, Opening, Period, Schedule};
 pub use screen::{Guidance, Screen, VisitorReason};
 pub use time::{ClockTrust, Millis, Mono, Now, Utc};
 

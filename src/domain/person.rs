@@ -120,10 +120,15 @@ impl Person {
         }
     }
 
-    /// What the decision needs to know.
+    /// What the decision needs to know, as far as the profile says it; groups have no numbers here yet.
     #[must_use]
-    pub const fn standing(&self) -> Standing {
-        Standing { status: self.status, valid_from: self.valid_from, valid_until: self.valid_until }
+    pub fn standing(&self) -> Standing {
+        Standing {
+            status: self.status,
+            valid_from: self.valid_from,
+            valid_until: self.valid_until,
+            ..Standing::default()
+        }
     }
 }
 

@@ -32,6 +32,20 @@ pub enum Screen {
         /// The person's own name.
         name: heapless::String<MAX_NAME>,
     },
+    /// Digits are being typed: an id, or a PIN.
+    Keypad {
+        /// Whether it is the PIN.
+        pin: bool,
+        /// Digits so far; which ones is not shown.
+        entered: u8,
+        /// Seconds left.
+        left_s: u8,
+    },
+    /// The first of two people was recognised; the second is waited for.
+    SecondPerson {
+        /// Seconds left.
+        left_s: u8,
+    },
     /// Kept out.
     Denied {
         /// What a visitor may know.
@@ -61,6 +75,10 @@ impl core::fmt::Debug for Screen {
             Self::Idle { .. } => f.write_str("Idle"),
             Self::Look { guidance, .. } => write!(f, "Look({guidance:?})"),
             Self::Welcome { .. } => f.write_str("Welcome(<redacted>)"),
+            Self::Keypad { pin, entered, left_s } => {
+                write!(f, "Keypad({}, {entered}, {left_s} s)", if *pin { "pin" } else { "id" })
+            }
+            Self::SecondPerson { left_s } => write!(f, "SecondPerson({left_s} s)"),
             Self::Denied { reason } => write!(f, "Denied({reason:?})"),
             Self::Enrol { taken, wanted, .. } => write!(f, "Enrol({taken}/{wanted})"),
             Self::Alarm(kind) => write!(f, "Alarm({kind:?})"),

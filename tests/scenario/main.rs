@@ -10,6 +10,8 @@ mod common;
 mod faults;
 mod laws;
 mod operators;
+mod rule_laws;
+mod rules;
 mod visitors;
 mod wires;
 mod world;

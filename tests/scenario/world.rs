@@ -10,8 +10,9 @@ use ostiary::domain::event::Detail;
 use ostiary::domain::limits::MAX_OUTPUTS;
 use ostiary::domain::wires::{self, InputEdge};
 use ostiary::domain::{
-    ClockTrust, Cosine, Decision, DenyReason, Detection, Event, EventKind, GrantCause, Look, LookVerdict,
-    Match, Mono, Now, QualityReason, Screen, Standing, TrackId, Utc, clipped,
+    ClockTrust, Cosine, Decision, DenyReason, Detection, Event, EventKind, GrantCause, Key, Look,
+    LookVerdict, Match, Mono, Now, Passage, Pin, PinVerdict, QualityReason, Rulebook, Screen, Standing,
+    TrackId, Utc, Zone, clipped,
 };
 
 /// One frame at 30 per second.
@@ -26,6 +27,12 @@ pub(crate) struct World {
     pub(crate) decisions: Vec<(Mono, Decision)>,
     pub(crate) screen: Option<Screen>,
     pub(crate) screens: Vec<Screen>,
+    /// Where people went, as it is to be kept.
+    pub(crate) passages: Vec<(String, Passage)>,
+    /// The PIN that was asked about last.
+    pub(crate) asked: Option<(u32, String, Pin)>,
+    /// The id that was asked about last.
+    pub(crate) looked_up: Option<(u32, String)>,
     /// Most outputs that one input caused.
     pub(crate) most: usize,
     told: usize,
@@ -62,6 +69,9 @@ impl World {
             decisions: Vec::new(),
             screen: None,
             screens: Vec::new(),
+            passages: Vec::new(),
+            asked: None,
+            looked_up: None,
             most: 0,
             told: 0,
             frame: 0,
@@ -90,6 +100,11 @@ impl World {
                     assert_ne!(event.kind, EventKind::LogGap, "drained each time and lost all the same");
                     self.log.push(event);
                 }
+                Output::Passage(person, passage) => self.passages.push((person.to_string(), passage)),
+                Output::CheckPin { ticket, person, pin } => {
+                    self.asked = Some((ticket, person.to_string(), pin));
+                }
+                Output::LookUp { ticket, person } => self.looked_up = Some((ticket, person.to_string())),
                 Output::Decision(decision) => self.decisions.push((self.now.mono, decision)),
                 Output::Screen(screen) => {
                     assert_ne!(self.screen.as_ref(), Some(&screen), "shown twice");
@@ -179,6 +194,29 @@ impl World {
         let verdict = LookVerdict::Nobody;
         self.feed(Input::Look(Look { captured, frame_seq, subject: None, faces: 0, verdict }));
         self.pass(ms);
+    }
+
+    /// Other rules, in UTC.
+    pub(crate) fn rules(&mut self, book: &Rulebook) {
+        self.gate.set_rules(book);
+        self.feed(Input::Zone(Zone::UTC));
+        self.feed(Input::Tick);
+    }
+
+    /// Digits, then Enter.
+    pub(crate) fn types(&mut self, digits: &str) {
+        for digit in digits.bytes() {
+            self.feed(Input::Key(Key::Digit(digit - b'0')));
+            self.pass(150);
+        }
+        self.feed(Input::Key(Key::Enter));
+    }
+
+    /// The answer to the PIN that was asked about last.
+    pub(crate) fn answers(&mut self, verdict: PinVerdict) {
+        let (ticket, ..) = self.asked.take().expect("a PIN was asked about");
+        self.pass(400);
+        self.feed(Input::PinChecked { ticket, verdict });
     }
 
     pub(crate) fn order(&mut self, order: Operator) {

@@ -26,6 +26,8 @@ struct Passage {
     until: Mono,
     /// The door was opened since.
     used: bool,
+    /// With the times of the accessible profile.
+    slow: bool,
 }
 
 /// What an operator holds.
@@ -101,7 +103,7 @@ impl Door {
     pub fn handle(&mut self, input: DoorInput, now: Mono, effects: &mut Effects) {
         let free = self.is_free();
         let (renewed, why) = match input {
-            DoorInput::Grant => (self.pass(GrantCause::Face, now), "face"),
+            DoorInput::Grant { cause, slow } => (self.pass(cause, slow, now), cause.name()),
             DoorInput::Rex(at) => (self.exit(at, now, effects), "exit button"),
             DoorInput::Contact { open: true, since, first } => {
                 self.opened(since, first, now, effects);
@@ -199,17 +201,18 @@ impl Door {
     }
 
     /// A passage begins or is extended; never stacked. `false` where nothing may pass.
-    fn pass(&mut self, cause: GrantCause, now: Mono) -> bool {
+    fn pass(&mut self, cause: GrantCause, slow: bool, now: Mono) -> bool {
         let shut_out = self.in_lockdown() && cause != GrantCause::Rex;
         let blind = self.faces_barred && cause == GrantCause::Face;
         if self.wires_broken || shut_out || blind {
             return false;
         }
-        let until = now.after(self.config.strike());
+        let extra = self.config.extra_for(slow);
+        let until = now.after(self.config.strike()).after(extra);
         let until = self.passage.map_or(until, |p| p.until.max(until));
-        self.passage = Some(Passage { cause, until, used: false });
+        self.passage = Some(Passage { cause, until, used: false, slow });
         if cause != GrantCause::Rex {
-            self.watch.begin_anew(now);
+            self.watch.begin_anew(now.after(extra));
         }
         true
     }
@@ -219,13 +222,13 @@ impl Door {
         effects.event(EventKind::Rex, if fresh { "" } else { "noticed too late to unlock" });
         let shunt = at.after(Millis(u64::from(self.config.settings().rex_shunt_ms)));
         self.shunt_until = self.shunt_until.max(Some(shunt));
-        fresh && self.config.settings().rex_unlocks && self.pass(GrantCause::Rex, now)
+        fresh && self.config.settings().rex_unlocks && self.pass(GrantCause::Rex, false, now)
     }
 
     fn order(&mut self, order: Operator, now: Mono, effects: &mut Effects) -> bool {
         let until = |time: OverrideTime| time.span().map(|span| now.after(span));
         match order {
-            Operator::Open => return self.pass(GrantCause::Operator, now),
+            Operator::Open => return self.pass(GrantCause::Operator, false, now),
             // Only a release ends a lockdown: an automation that unlocks must not.
             Operator::Unlock(_) if self.in_lockdown() => {}
             Operator::Unlock(time) => self.hold = Some(Override { lockdown: false, until: until(time) }),
@@ -259,7 +262,8 @@ impl Door {
             || self.released_at.is_some_and(|at| covered(at.after(RELOCK_GRACE)))
             || self.shunt_until.is_some_and(covered);
         // Watched from when it was noticed: a late notice is no fault of whoever stands there.
-        self.watch.open(found, with_leave, now, effects);
+        let slow = self.passage.is_some_and(|p| p.slow);
+        self.watch.open(found, with_leave, now.after(self.config.extra_for(slow)), effects);
         if let Some(passage) = &mut self.passage {
             passage.used = true;
         }

@@ -21,6 +21,7 @@ fn config(relock_on_close: bool, rex_unlocks: bool, fire_unlocks: bool) -> GateC
         held_warn_ms: 2_000,
         held_alarm_ms: 3_000,
         rex_shunt_ms: 1_000,
+        accessible_extra_ms: 1_000,
         relock_on_close,
         rex_unlocks,
         fire_unlocks,
@@ -32,7 +33,10 @@ fn config(relock_on_close: bool, rex_unlocks: bool, fire_unlocks: bool) -> GateC
 fn alphabet(now: Mono) -> Vec<DoorInput> {
     let two = OverrideTime::seconds(2).unwrap();
     let contact = |open, first| DoorInput::Contact { open, since: now, first };
-    let mut all = vec![DoorInput::Grant, DoorInput::Rex(now)];
+    let mut all = vec![DoorInput::Rex(now)];
+    for (cause, slow) in [(GrantCause::Face, false), (GrantCause::Pin, false), (GrantCause::Face, true)] {
+        all.push(DoorInput::Grant { cause, slow });
+    }
     all.extend([contact(true, false), contact(false, false)]);
     for on in [true, false] {
         all.extend([DoorInput::Fire(on), DoorInput::Schedule(on)]);
@@ -118,7 +122,7 @@ fn check(before: &Door, input: Option<DoorInput>, after: &Door, effects: &Effect
     assert!(!after.wires_broken || after.passage.is_none(), "it would come back: {}", told());
     assert!(after.driven != Some(GrantCause::Face) || !after.faces_barred, "{}", told());
     assert!(after.deadline().is_none_or(|at| at > now), "due and not done: {}", told());
-    let longest = now.after(after.config.strike());
+    let longest = now.after(after.config.strike()).after(after.config.extra_for(true));
     assert!(after.passage.is_none_or(|p| p.until <= longest), "stacked: {}", told());
 }
 

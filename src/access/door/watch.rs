@@ -118,7 +118,8 @@ impl Watch {
         if let Some(Opening::Watched { since, stage }) = &mut self.opening {
             // What is over matters no more, and `since` may lie before `now`: count up to the longest wait.
             let age = if *stage == Stage::Alarmed { 0 } else { now.since(*since).0.min(self.alarm.0) };
-            *since = Mono(age);
+            // An opening of the accessible profile counts from ahead of now.
+            *since = Mono(age + (since.since(now).0 << 32));
         }
         self
     }

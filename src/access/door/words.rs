@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use crate::domain::{Millis, Mono};
+use crate::domain::{GrantCause, Millis, Mono};
 
 /// Longest operator override.
 pub const MAX_OVERRIDE_S: u32 = 86_400;
@@ -72,8 +72,13 @@ pub enum Operator {
 /// What the door is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DoorInput {
-    /// A face may pass.
-    Grant,
+    /// Somebody may pass.
+    Grant {
+        /// By face, or by PIN where no face is asked for.
+        cause: GrantCause,
+        /// With the times of the accessible profile.
+        slow: bool,
+    },
     /// The exit button was pressed then.
     Rex(Mono),
     /// The contact opened (`true`) or closed then; `first`: nothing was known before.

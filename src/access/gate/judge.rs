@@ -1,19 +1,21 @@
 //! Judging a look: from what was seen to yes or no, and what follows from either.
 //!
 //! Owns: asking the attempt and the rules, and the records of a grant and a refusal. Does not own: the rules
-//! themselves, the relay.
+//! themselves, the relay, the course of what takes more than a face (`course`).
 //! Invariant: a grant is what a person's finding is to which no rule objects, and nothing else; silence denies.
 
 use super::Gate;
+use crate::access::approach::Known;
 use crate::access::attempt::{Found, Heard};
 use crate::access::door::DoorInput;
 use crate::access::effects::Effects;
 use crate::access::faults::Part;
 use crate::access::outputs::Output;
-use crate::access::rules::{Circumstances, Finding, objection};
-use crate::domain::limits::MAX_NAME;
+use crate::access::rules::{Circumstances, Claim, Finding, PinGiven, Second, objection};
+use crate::domain::rulebook::AntiPassback;
 use crate::domain::{
-    Decision, DenyReason, Event, EventKind, Look, Mono, PersonId, QualityReasons, Screen, TrackId,
+    ClockTrust, Decision, DenyReason, Event, EventKind, GrantCause, Local, Look, PersonId, QualityReasons,
+    Screen, TrackId,
 };
 
 impl Gate {
@@ -47,72 +49,135 @@ impl Gate {
     }
 
     fn conclude(&mut self, track: TrackId, found: Found) {
-        let circumstances = Circumstances {
-            now: self.now,
-            untrusted_clock: self.config.settings().untrusted_clock,
-            closed: self.door.in_lockdown() || self.faults.bars_faces(),
-            locked_out: self.locked_out(),
-        };
-        let finding = match &found {
+        let finding = match found {
             Found::Spoof => Finding::Spoof,
             Found::Unknown => Finding::Unknown,
             Found::LowMargin => Finding::LowMargin,
-            Found::Person { standing, .. } => Finding::Person(standing),
+            Found::Person { id, name, standing, since } => {
+                let person = Known { id, name, standing, since, by_face: true };
+                return self.consider(person, Some(track), PinGiven::Missing);
+            }
         };
-        match (objection(finding, &circumstances), found) {
-            (None, Found::Person { id, name, since, .. }) => self.grant(track, &id, name, since),
-            (Some(reason), Found::Person { id, .. }) => self.deny(track, reason, Some(id)),
-            (Some(reason), Found::Spoof | Found::Unknown | Found::LowMargin) => {
-                self.deny(track, reason, None);
-            }
-            // No rule spoke for somebody who is nobody: silence denies.
-            (None, Found::Spoof | Found::Unknown | Found::LowMargin) => {
-                self.deny(track, DenyReason::UnknownFace, None);
-            }
+        let reason = objection(finding, &self.circumstances(None, PinGiven::Missing, Second::Missing));
+        // Should no rule speak of somebody who is nobody: silence denies.
+        self.deny(Some(track), reason.unwrap_or(DenyReason::UnknownFace), None);
+    }
+
+    /// Local time, while the clock may be believed.
+    pub(super) fn local(&self) -> Option<Local> {
+        match self.now.trust {
+            ClockTrust::Trusted => self.zone.and_then(|zone| zone.local(self.now.utc)),
+            ClockTrust::Untrusted => None,
         }
     }
 
-    fn grant(&mut self, track: TrackId, person: &PersonId, name: heapless::String<MAX_NAME>, since: Mono) {
-        self.attempts.granted(track, self.now.mono);
-        let mut effects = Effects::default();
-        self.door.handle(DoorInput::Grant, self.now.mono, &mut effects);
-        let decision = Decision::Grant { person: person.clone(), name: name.clone(), since };
-        self.outputs.push(Output::Decision(decision));
-        self.carry(&effects, Some(person));
-        self.screens.result(Screen::Welcome { name }, self.now.mono);
+    /// How things stand now, for that person.
+    pub(super) fn circumstances(
+        &self,
+        person: Option<&Known>,
+        pin: PinGiven,
+        second: Second,
+    ) -> Circumstances<'_> {
+        let by_face = person.is_none_or(|p| p.by_face);
+        let faults = if by_face { self.faults.bars_faces() } else { self.faults.bars_pins() };
+        let claim = match (self.approach.claimed(), person) {
+            (Some(id), Some(person)) if *id == person.id => Claim::Same,
+            (Some(_), Some(_)) => Claim::Other,
+            (Some(_) | None, None) | (None, Some(_)) => Claim::None,
+        };
+        Circumstances {
+            now: self.now,
+            local: self.local(),
+            untrusted_clock: self.config.settings().untrusted_clock,
+            door: self.config.settings().door,
+            book: &self.book,
+            closed: self.door.in_lockdown() || faults,
+            last: person.and_then(|p| self.passages.last(&p.id, &p.standing, self.now)),
+            others_open: self.others_open,
+            claim,
+            second,
+            pin,
+            locked_out: self.locked_out(),
+        }
     }
 
-    fn deny(&mut self, track: TrackId, reason: DenyReason, person: Option<PersonId>) {
-        let news = self.attempts.denied(track, reason, self.now.mono);
+    /// Somebody may pass: the relay first, then the records.
+    pub(super) fn grant(&mut self, track: Option<TrackId>, person: Known) {
+        let now = self.now.mono;
+        if let Some(track) = track {
+            self.attempts.granted(track, now);
+        }
+        let cause = if person.by_face { GrantCause::Face } else { GrantCause::Pin };
+        let slow = person.standing.exceptions.accessible;
+        let first = self.approach.end_wait();
+        let mut effects = Effects::default();
+        self.door.handle(DoorInput::Grant { cause, slow }, now, &mut effects);
+        let Known { id, name, since, standing, .. } = person;
+        let decision = Decision::Grant { person: id.clone(), name: name.clone(), since };
+        self.outputs.push(Output::Decision(decision));
+        self.carry(&effects, Some((&id, cause)));
+        self.passes(&id, &standing);
+        if let Some(first) = first.filter(|first| first.id != id) {
+            let event = Event::new(EventKind::AccessGranted, self.config.settings().door, self.now);
+            self.outputs.push(Output::Event(event.of(&first.id).with(format_args!("first of two"))));
+            self.passes(&first.id, &first.standing);
+        }
+        self.approach.end_claim();
+        self.screens.result(Screen::Welcome { name }, now);
+        if self.timetable.granted() {
+            self.tell(DoorInput::Schedule(true));
+        }
+    }
+
+    /// Notes that somebody was let in who will go through, and that it was not the first time, where that is only
+    /// reported.
+    fn passes(&mut self, id: &PersonId, standing: &crate::domain::Standing) {
+        let door = &self.book.door;
+        if door.apb == AntiPassback::Off && door.timed_apb_s == 0 {
+            return;
+        }
+        let c = self.circumstances(None, PinGiven::Missing, Second::Missing);
+        let last = self.passages.last(id, standing, self.now);
+        if (Circumstances { last, ..c }).passes_back(standing) {
+            let event = Event::new(EventKind::ApbViolation, self.config.settings().door, self.now);
+            self.outputs.push(Output::Event(event.of(id).with(format_args!("let in and reported"))));
+        }
+        self.passages.expect(id.clone(), self.config.strike().max(self.slow_strike()), self.now.mono);
+        // Open already, or no contact that would tell: the grant is the passage.
+        if self.door.contact() != Some(false) {
+            self.pass_through();
+        }
+    }
+
+    const fn slow_strike(&self) -> crate::domain::Millis {
+        let (strike, extra) = (self.config.strike(), self.config.extra_for(true));
+        crate::domain::Millis(strike.0 + extra.0)
+    }
+
+    /// Everybody who was let in goes through the door that is open now.
+    pub(super) fn pass_through(&mut self) {
+        let side = self.book.door.side;
+        while let Some(id) = self.passages.opened(side, self.now.mono) {
+            let passage = crate::domain::Passage { side, at: self.now.utc };
+            self.outputs.push(Output::Passage(id, passage));
+        }
+    }
+
+    /// Nobody passes, and this is why.
+    pub(super) fn deny(&mut self, track: Option<TrackId>, reason: DenyReason, person: Option<PersonId>) {
+        let news = track.is_none_or(|track| self.attempts.denied(track, reason, self.now.mono));
         if news {
-            let kind = match reason {
-                DenyReason::Spoof => EventKind::Spoof,
-                DenyReason::UnknownFace => EventKind::UnknownFace,
-                DenyReason::LowMargin
-                | DenyReason::Disabled
-                | DenyReason::NotYetValid
-                | DenyReason::Expired
-                | DenyReason::Blocklisted
-                | DenyReason::NoGroup
-                | DenyReason::OutsideSchedule
-                | DenyReason::Holiday
-                | DenyReason::Lockdown
-                | DenyReason::Apb
-                | DenyReason::TimedApb
-                | DenyReason::Interlock
-                | DenyReason::DualAuthPending
-                | DenyReason::DualAuthTimeout
-                | DenyReason::PinRequired
-                | DenyReason::PinBad
-                | DenyReason::PinLocked => EventKind::AccessDenied,
-            };
-            let event = Event::new(kind, self.config.settings().door, self.now).because(reason);
+            let event = Event::new(kind(reason), self.config.settings().door, self.now).because(reason);
             let event = Event { person: person.clone(), ..event };
             self.outputs.push(Output::Decision(Decision::Deny { reason, person }));
             self.outputs.push(Output::Event(event));
         }
-        self.denied_screen(reason);
-        if reason == DenyReason::Spoof && self.lockout.failed(self.now.mono) {
+        // A course that goes on has a screen of its own.
+        if !matches!(reason, DenyReason::DualAuthPending | DenyReason::PinRequired) {
+            self.denied_screen(reason);
+        }
+        if matches!(reason, DenyReason::Spoof | DenyReason::PinBad) && self.lockout.failed(self.now.mono) {
+            self.approach.forget();
             let event = Event::new(EventKind::AccessDenied, self.config.settings().door, self.now);
             let event =
                 event.because(DenyReason::PinLocked).with(format_args!("reader locked: too many attacks"));
@@ -120,7 +185,31 @@ impl Gate {
         }
     }
 
-    fn denied_screen(&mut self, reason: DenyReason) {
+    pub(super) fn denied_screen(&mut self, reason: DenyReason) {
         self.screens.result(Screen::Denied { reason: reason.into() }, self.now.mono);
+    }
+}
+
+/// The kind of event that a refusal is.
+const fn kind(reason: DenyReason) -> EventKind {
+    match reason {
+        DenyReason::Spoof => EventKind::Spoof,
+        DenyReason::UnknownFace => EventKind::UnknownFace,
+        DenyReason::Apb | DenyReason::TimedApb => EventKind::ApbViolation,
+        DenyReason::Interlock => EventKind::InterlockViolation,
+        DenyReason::LowMargin
+        | DenyReason::Disabled
+        | DenyReason::NotYetValid
+        | DenyReason::Expired
+        | DenyReason::Blocklisted
+        | DenyReason::NoGroup
+        | DenyReason::OutsideSchedule
+        | DenyReason::Holiday
+        | DenyReason::Lockdown
+        | DenyReason::DualAuthPending
+        | DenyReason::DualAuthTimeout
+        | DenyReason::PinRequired
+        | DenyReason::PinBad
+        | DenyReason::PinLocked => EventKind::AccessDenied,
     }
 }

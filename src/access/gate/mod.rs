@@ -5,8 +5,10 @@
 //! Invariants: given the same inputs and times it gives the same outputs; outputs come in the order decide,
 //! actuate, record, show; time that runs backwards is taken as standing still.
 
+mod course;
 mod judge;
 
+use super::approach::Approach;
 use super::attempt::Attempts;
 use super::config::GateConfig;
 use super::debounce::{Change, Debouncer};
@@ -16,11 +18,14 @@ use super::faults::{Faults, Part};
 use super::input::Input;
 use super::lockout::Lockout;
 use super::outputs::{Output, Outputs};
+use super::passages::Passages;
 use super::presence::Presence;
+use super::rules;
 use super::screens::{Screens, View};
+use super::timetable::Timetable;
 use crate::domain::event::Detail;
 use crate::domain::wires;
-use crate::domain::{DenyReason, Event, EventKind, GrantCause, Millis, Mono, Now, PersonId};
+use crate::domain::{DenyReason, Event, EventKind, GrantCause, Millis, Mono, Now, PersonId, Rulebook, Zone};
 
 /// The decision core of one door.
 ///
@@ -37,6 +42,12 @@ pub struct Gate {
     faults: Faults,
     screens: Screens,
     outputs: Outputs,
+    approach: Approach,
+    passages: Passages,
+    timetable: Timetable,
+    book: Rulebook,
+    zone: Option<Zone>,
+    others_open: Option<bool>,
     link_up: Option<bool>,
     now: Now,
 }
@@ -57,12 +68,38 @@ impl Gate {
             faults: Faults::default(),
             screens: Screens::new(ms(s.result_ms)),
             outputs: Outputs::default(),
+            approach: Approach::new(&config),
+            passages: Passages::default(),
+            timetable: Timetable::default(),
+            book: Rulebook::default(),
+            zone: None,
+            others_open: None,
             link_up: None,
             now: Now::default(),
             config,
         };
         gate.outputs.push(Output::Relay { energised: false, cause: None });
         gate
+    }
+
+    /// Takes other rules. What was begun under the old ones is forgotten; follow with a `Tick`.
+    ///
+    /// Not an input: a book is some sixty kilobytes, which no queue should carry.
+    pub fn set_rules(&mut self, book: &Rulebook) {
+        self.book.clone_from(book);
+        self.approach.forget();
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub const fn rules(&self) -> &Rulebook {
+        &self.book
+    }
+
+    /// How things stand for somebody found there: for asking why and what if. Nobody waits, nothing is typed.
+    #[must_use]
+    pub fn circumstances_now(&self) -> rules::Circumstances<'_> {
+        self.circumstances(None, rules::PinGiven::Missing, rules::Second::Missing)
     }
 
     /// Takes one input at that time.
@@ -88,6 +125,12 @@ impl Gate {
             | Input::Tick
             | Input::Link { .. }
             | Input::ClockStep { .. }
+            | Input::Key(_)
+            | Input::PinChecked { .. }
+            | Input::LookedUp { .. }
+            | Input::Zone(_)
+            | Input::Others(_)
+            | Input::ForgetPassages(_)
             | Input::FrameSize { .. } => {
                 self.settle_wires(self.now.mono);
                 self.take(input);
@@ -109,6 +152,8 @@ impl Gate {
             self.wires.deadline(),
             self.presence.deadline(),
             self.lockout.deadline(self.now.mono),
+            self.approach.deadline(self.now.mono),
+            Timetable::deadline(&self.book, self.now),
             self.screens.deadline(self.now),
         ];
         times.into_iter().flatten().min()
@@ -150,6 +195,10 @@ impl Gate {
         self.carry(&effects, None);
         if let Some(reasons) = self.presence.advance(self.now.mono) {
             self.event(EventKind::NoFaceTimeout, format_args!("{reasons}"));
+        }
+        self.pass_course();
+        if let Some(edge) = self.timetable.edge(&self.book, self.local()) {
+            self.tell(DoorInput::Schedule(edge));
         }
     }
 
@@ -196,6 +245,12 @@ impl Gate {
                 self.screens.link(up, queued);
             }
             Input::ClockStep { by_ms } => self.event(EventKind::ClockStep, format_args!("{by_ms:+} ms")),
+            Input::Key(key) => self.key(key),
+            Input::PinChecked { ticket, verdict } => self.pin_checked(ticket, verdict),
+            Input::LookedUp { ticket, person } => self.looked_up(ticket, person),
+            Input::Zone(zone) => self.zone = Some(zone),
+            Input::Others(open) => self.others_open = open,
+            Input::ForgetPassages(person) => self.passages.forget(person.as_ref()),
             Input::FrameSize { width, height } => self.screens.frame(width, height),
         }
     }
@@ -220,6 +275,7 @@ impl Gate {
         self.apply_faults();
         if self.faults.bars_faces() {
             self.attempts.interrupt();
+            self.approach.forget();
             self.presence.forget();
             self.screens.look_here();
             self.screens.drop_result();
@@ -242,10 +298,10 @@ impl Gate {
         self.carry(&effects, None);
     }
 
-    /// Sends the door's effects on their way: the relay first. `granted`: the person this is about.
-    fn carry(&mut self, effects: &Effects, granted: Option<&PersonId>) {
+    /// Sends the door's effects on their way: the relay first. `granted`: the person this is about, and by what.
+    fn carry(&mut self, effects: &Effects, granted: Option<(&PersonId, GrantCause)>) {
         let (door, now) = (self.config.settings().door, self.now);
-        if let Some(person) = granted {
+        if let Some((person, _)) = granted {
             for effect in effects.all() {
                 self.relay_output(effect);
             }
@@ -258,10 +314,15 @@ impl Gate {
                 DoorEffect::Relay(_) => self.relay_output(effect),
                 DoorEffect::Unlocked(cause) => {
                     let event = Event::new(EventKind::DoorUnlocked, door, now).caused_by(*cause);
-                    let person = granted.filter(|_| *cause == GrantCause::Face).cloned();
+                    let person = granted.filter(|(_, by)| cause == by).map(|(person, _)| person.clone());
                     self.outputs.push(Output::Event(Event { person, ..event }));
                 }
-                DoorEffect::Event(kind, detail) => self.event(*kind, format_args!("{detail}")),
+                DoorEffect::Event(kind, detail) => {
+                    self.event(*kind, format_args!("{detail}"));
+                    if *kind == EventKind::DoorOpened {
+                        self.pass_through();
+                    }
+                }
             }
         }
     }
@@ -287,6 +348,7 @@ impl Gate {
             locked_out: self.lockout.is_on(self.now.mono),
             lockdown: self.door.in_lockdown(),
             somebody: self.presence.is_somebody(),
+            course: self.course_screen(),
         };
         if let Some(screen) = self.screens.next(&view, self.now) {
             self.outputs.push(Output::Screen(screen));

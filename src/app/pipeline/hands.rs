@@ -122,6 +122,8 @@ impl Hands {
                 }
                 Output::Event(event) => self.journal.record(event),
                 Output::Screen(screen) => self.screens.show(screen),
+                // Until the store keeps passages and PINs: nothing was asked for that would need them.
+                Output::Passage(..) | Output::CheckPin { .. } | Output::LookUp { .. } => {}
             }
         }
     }
@@ -129,7 +131,8 @@ impl Hands {
     fn actuate(&mut self, energised: bool, cause: Option<GrantCause>, now: Now) {
         match self.door.set_relay(energised) {
             Ok(()) => {
-                let since = self.since.take().filter(|_| cause == Some(GrantCause::Face));
+                let since =
+                    self.since.take().filter(|_| matches!(cause, Some(GrantCause::Face | GrantCause::Pin)));
                 self.observe(&Observation::Relay { energised, cause, since }, now);
             }
             Err(error) => self.broken(&error.0, now),

@@ -112,6 +112,8 @@ impl Renderer {
             Screen::Fault { what } => what.as_str(),
             Screen::Idle { .. }
             | Screen::Look { .. }
+            | Screen::Keypad { .. }
+            | Screen::SecondPerson { .. }
             | Screen::Denied { .. }
             | Screen::Enrol { .. }
             | Screen::Alarm(_) => "",

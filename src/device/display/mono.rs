@@ -17,7 +17,7 @@ use super::canvas::{Area, Canvas, Paint};
 use super::icons::{Icon, ellipse};
 use super::ink::{BLACK, Ink, WHITE};
 use super::text::{Align, Style};
-use super::words::{ENROLLED, INVITE, OUT_OF_ORDER, STAYS_LOCKED, WELCOME};
+use super::words::{ENROLLED, ENTER_ID, INVITE, OUT_OF_ORDER, STAYS_LOCKED, WELCOME, typed};
 use super::{RenderOptions, clock};
 use crate::domain::face::Rect;
 use crate::domain::{Guidance, Screen, Utc, VisitorReason};
@@ -66,6 +66,16 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
             let word = Area::new(word.x, word.y + 2.0, word.w - 30.0 * u, word.h - 4.0);
             write(canvas, word, language.say(WELCOME), 1, ON_BLACK)?;
             write(canvas, name.inset(2.0), text, 2, ON_WHITE)
+        }
+        Screen::Keypad { pin, entered, left_s } => {
+            let phrase = if *pin { language.refusal(VisitorReason::Pin).0 } else { language.say(ENTER_ID) };
+            let words = sign(canvas, Icon::Keypad, ON_BLACK)?;
+            two(canvas, words, phrase, &typed(*entered, *left_s), ON_BLACK)
+        }
+        Screen::SecondPerson { left_s } => {
+            let (phrase, _) = language.refusal(VisitorReason::SecondPerson);
+            let words = sign(canvas, Icon::of_refusal(VisitorReason::SecondPerson), ON_BLACK)?;
+            two(canvas, words, phrase, &typed(0, *left_s), ON_BLACK)
         }
         Screen::Denied { reason } => {
             let (phrase, advice) = language.refusal(*reason);

@@ -14,7 +14,7 @@ use super::ink::{
 };
 use super::oval::{Oval, badge, guide};
 use super::text::{Align, Style};
-use super::words::{ENROLLED, INVITE, OFFLINE, OUT_OF_ORDER, STAYS_LOCKED, WELCOME};
+use super::words::{ENROLLED, ENTER_ID, INVITE, OFFLINE, OUT_OF_ORDER, STAYS_LOCKED, WELCOME, typed};
 use super::{RenderOptions, clock};
 use crate::domain::{Guidance, Screen, Utc, VisitorReason};
 
@@ -44,6 +44,14 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
                 return verdict.paint(canvas, language.say(WELCOME), "");
             }
             verdict.paint_name(canvas, language.say(WELCOME), text)
+        }
+        Screen::Keypad { pin, entered, left_s } => {
+            let words = if *pin { language.refusal(VisitorReason::Pin).0 } else { language.say(ENTER_ID) };
+            blue(Icon::Keypad).paint(canvas, words, &typed(*entered, *left_s))
+        }
+        Screen::SecondPerson { left_s } => {
+            let (words, _) = language.refusal(VisitorReason::SecondPerson);
+            blue(Icon::of_refusal(VisitorReason::SecondPerson)).paint(canvas, words, &typed(0, *left_s))
         }
         Screen::Denied { reason } => {
             let (ground, sign) = match reason {
@@ -257,6 +265,11 @@ enum Sign {
     Octagon,
     Square,
     None,
+}
+
+/// The sign of something still to be brought.
+const fn blue(icon: Icon) -> Verdict {
+    Verdict { ground: BLUE_GROUND, ink: WHITE, sign: Sign::Square, icon }
 }
 
 /// A screen that says one thing over the whole panel.

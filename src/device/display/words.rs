@@ -254,6 +254,20 @@ pub(super) const OUT_OF_ORDER: Phrase =
 pub(super) const STAYS_LOCKED: Phrase =
     ["The door stays locked", "Die Tür bleibt zu", "La porte reste fermée", "La puerta sigue cerrada"];
 
+pub(super) const ENTER_ID: Phrase = ["Enter number", "Nummer eingeben", "Votre numéro", "Su número"];
+
+/// What was typed, a dot a digit, and the seconds left.
+pub(super) fn typed(entered: u8, left_s: u8) -> heapless::String<80> {
+    let mut line = heapless::String::new();
+    for _ in 0..entered.min(16) {
+        // Infallible, as below: sixteen dots and a number of three digits fit.
+        let _ = line.push('•');
+    }
+    let gap = if entered > 0 { "  " } else { "" };
+    let _ = core::fmt::Write::write_fmt(&mut line, format_args!("{gap}{left_s} s"));
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
