@@ -10,7 +10,7 @@ use tract_onnx::data_resolver::ModelDataResolver;
 use tract_onnx::pb;
 use tract_onnx::tract_hir::internal::{TractResult, anyhow};
 
-use super::EngineError;
+use super::{EngineError, Pixels};
 
 /// Operators of the families understood. Whatever makes tensors out of numbers alone (Range, Expand, Tile,
 /// `ConstantOfShape`, Pad) or runs sub-graphs (Loop, If, Scan) is left out on purpose.
@@ -96,6 +96,36 @@ pub(super) fn check(model: &pb::ModelProto) -> Result<(), EngineError> {
     }
     graph.initializer.iter().try_for_each(tensor)?;
     graph.node.iter().try_for_each(node)
+}
+
+/// Whatever the file fixes of its input's shape agrees with what is asked for.
+///
+/// # Errors
+/// [`EngineError::InputShape`].
+pub(super) fn check_input(model: &pb::ModelProto, name: &str, pixels: Pixels) -> Result<(), EngineError> {
+    use pb::tensor_shape_proto::dimension::Value;
+    let wanted = [1, 3, pixels.height, pixels.width];
+    let info = model.graph.iter().flat_map(|g| &g.input).find(|i| i.name == name);
+    let Some(pb::type_proto::Value::TensorType(tensor)) =
+        info.and_then(|i| i.r#type.as_ref()).and_then(|t| t.value.as_ref())
+    else {
+        return Ok(());
+    };
+    let float = tensor.elem_type == pb::tensor_proto::DataType::Float as i32;
+    let fixed: Vec<Option<i64>> = tensor
+        .shape
+        .iter()
+        .flat_map(|s| &s.dim)
+        .map(|d| match &d.value {
+            Some(Value::DimValue(size)) => Some(*size),
+            Some(Value::DimParam(_)) | None => None,
+        })
+        .collect();
+    let fits = fixed.iter().zip(wanted).all(|(dim, want)| dim.is_none_or(|d| d == want as i64));
+    if !float || (!fixed.is_empty() && (fixed.len() != 4 || !fits)) {
+        return Err(EngineError::InputShape { got: format!("{fixed:?}"), wanted });
+    }
+    Ok(())
 }
 
 fn node(node: &pb::NodeProto) -> Result<(), EngineError> {

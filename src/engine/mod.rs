@@ -1,21 +1,36 @@
-//! A network that turns one fixed-shape tensor into a few others.
+//! A network that turns one picture of fixed size into a few tensors.
 //!
-//! Owns: reading ONNX, the optimised plan and its reused input buffer; today tract runs it.
+//! Owns: reading ONNX, integer networks from import to arithmetic, float networks through tract.
 //! Does not own: what a tensor means (`vision`), where the file came from or whether its hash is right
 //! (`vision::models`).
-//! Invariants: a network that exists has the input shape it was asked for and outputs of known, bounded shape;
+//! Invariants: a network that exists takes the pixels it was asked for and has outputs of known, bounded shape;
 //! no input, however hostile, makes `load` or `run` panic; a network that failed inside is not run again.
+//!
+//! A file with `QuantizeLinear` and `DequantizeLinear` (QDQ) becomes a list of integer steps over one arena:
+//! `graph` reads it, `lower` fuses it, `plan` lays it out, `program` runs it with the `kernels` of this processor. What
+//! integers do not cover runs as an `island` in tract. A file without is run by tract as a whole (`float`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{DimLike, Factoid, Framework};
+use tract_onnx::tract_hir::internal::Framework;
 
+mod float;
+mod gather;
+mod graph;
 mod guard;
+mod island;
 pub mod kernels;
+mod lower;
+mod plan;
+mod program;
+mod view;
 
-use guard::NoExternalData;
+use float::{FloatNet, check_volume, output_shapes};
+use graph::Graph;
+use kernels::Kernels;
+use program::Program;
+pub use program::StepInfo;
 
 /// Largest model file read, in bytes.
 pub const MAX_MODEL_BYTES: usize = 64 << 20;
@@ -24,16 +39,21 @@ const MAX_ACTIVATIONS: usize = 256 << 20;
 /// Most outputs of a network.
 pub const MAX_OUTPUTS: usize = 16;
 
-/// A network ready to run: one float input of shape NCHW, one or more float outputs.
+/// A network ready to run: pixels in, one or more tensors of floats out.
 pub struct Network {
-    state: TypedSimpleState,
-    input: Arc<Tensor>,
-    shape: [usize; 4],
+    inner: Inner,
+    pixels: Pixels,
     names: Vec<String>,
     shapes: Vec<Vec<usize>>,
-    pixels: Pixels,
-    planes: Vec<f32>,
+    /// Of the last run; empty for an integer network, which keeps its own.
+    outputs: Vec<Vec<f32>>,
     poisoned: bool,
+}
+
+/// How the arithmetic is done.
+enum Inner {
+    Integer(Box<Program>),
+    Float(Box<FloatNet>),
 }
 
 /// How pixels of 0 to 255 become a network's input: `(pixel - mean) * scale`.
@@ -49,88 +69,104 @@ pub struct Pixels {
     pub scale: f32,
 }
 
-impl Network {
-    /// Reads an ONNX file and plans it for pixels: see [`Pixels`] and [`Network::run_pixels`].
-    ///
-    /// # Errors
-    /// As [`Network::load`].
-    pub fn load_for(bytes: &[u8], pixels: Pixels) -> Result<Self, EngineError> {
-        let mut network = Self::load(bytes, [1, 3, pixels.height, pixels.width])?;
-        network.pixels = pixels;
-        Ok(network)
-    }
+/// Largest width and height of a network's input.
+const MAX_SIDE: usize = 8_192;
 
-    /// Runs the network on `height * width` pixels of three bytes each, rows from the top, colours in the order
-    /// that the network was trained on.
+impl Network {
+    /// Reads an ONNX file and plans it for pictures of this form, with the kernels in use.
     ///
     /// # Errors
-    /// As [`Network::run`].
-    pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Outputs, EngineError> {
-        let wanted = self.shape.iter().product();
-        if pixels.len() != wanted {
-            return Err(EngineError::InputLength { got: pixels.len(), wanted });
-        }
-        let Pixels { mean, scale, .. } = self.pixels;
-        let (plane, mut planes) = (wanted / 3, std::mem::take(&mut self.planes));
-        planes.resize(wanted, 0.0);
-        for (at, pixel) in pixels.as_chunks::<3>().0.iter().enumerate() {
-            for (channel, value) in pixel.iter().enumerate() {
-                planes[channel * plane + at] = (f32::from(*value) - mean) * scale;
-            }
-        }
-        let outputs = self.run(&planes);
-        self.planes = planes;
-        outputs
+    /// When the file is too large, damaged, asks for what is not understood, or does not take that input.
+    pub fn load_for(bytes: &[u8], pixels: Pixels) -> Result<Self, EngineError> {
+        Self::load_with(bytes, pixels, kernels::chosen())
     }
 
     /// Reads an ONNX file and plans it for `input` (batch, channels, height, width).
     ///
     /// # Errors
-    /// When the file is too large, damaged, asks for what is not understood, or does not take that input.
+    /// As [`Network::load_for`].
     pub fn load(bytes: &[u8], input: [usize; 4]) -> Result<Self, EngineError> {
+        if input[0] != 1 || input[1] != 3 {
+            return Err(EngineError::Refused("its input is no picture".into()));
+        }
+        Self::load_for(bytes, Pixels { width: input[3], height: input[2], mean: 0.0, scale: 1.0 })
+    }
+
+    /// Runs a network of floats on planes.
+    ///
+    /// # Errors
+    /// As [`Network::run_pixels`].
+    pub fn run(&mut self, planes: &[f32]) -> Result<Outputs<'_>, EngineError> {
+        let wanted = self.pixels.width * self.pixels.height * 3;
+        if planes.len() != wanted {
+            return Err(EngineError::InputLength { got: planes.len(), wanted });
+        }
+        if self.poisoned {
+            return Err(EngineError::Poisoned);
+        }
+        self.poisoned = true;
+        let Self { inner, outputs, .. } = self;
+        let run = catch_unwind(AssertUnwindSafe(|| match inner {
+            Inner::Integer(_) => Err(EngineError::Refused("it takes pixels".into())),
+            Inner::Float(net) => net.run_planes(planes, outputs),
+        }));
+        run.map_err(|_| EngineError::Panicked)??;
+        self.poisoned = false;
+        Ok(Outputs { values: &self.outputs })
+    }
+
+    /// The same with kernels of choice: for tests and comparisons.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn load_with(bytes: &[u8], pixels: Pixels, kernels: &'static Kernels) -> Result<Self, EngineError> {
         if bytes.len() > MAX_MODEL_BYTES {
             return Err(EngineError::TooLarge(bytes.len()));
         }
         if bytes.is_empty() {
             return Err(EngineError::Empty);
         }
-        catch_unwind(AssertUnwindSafe(|| Self::plan(bytes, input))).unwrap_or(Err(EngineError::Panicked))
+        let sides = [pixels.width, pixels.height];
+        if sides.iter().any(|s| !(1..=MAX_SIDE).contains(s))
+            || !pixels.mean.is_finite()
+            || !pixels.scale.is_finite()
+        {
+            return Err(EngineError::Refused("its input size is out of range".into()));
+        }
+        catch_unwind(AssertUnwindSafe(|| Self::plan(bytes, pixels, kernels)))
+            .unwrap_or(Err(EngineError::Panicked))
     }
 
-    fn plan(bytes: &[u8], shape: [usize; 4]) -> Result<Self, EngineError> {
-        let mut onnx = tract_onnx::onnx();
-        onnx.provider = Arc::new(NoExternalData);
+    fn plan(bytes: &[u8], pixels: Pixels, kernels: &'static Kernels) -> Result<Self, EngineError> {
         let mut reader = bytes;
-        let proto = onnx.proto_model_for_read(&mut reader).map_err(|e| EngineError::NotOnnx(brief(&e)))?;
+        let proto = tract_onnx::onnx()
+            .proto_model_for_read(&mut reader)
+            .map_err(|e| EngineError::NotOnnx(brief(&e)))?;
         guard::check(&proto)?;
-        let model = onnx.model_for_proto_model(&proto).map_err(|e| EngineError::Unsupported(brief(&e)))?;
-        check_input(&model, shape)?;
-        let mut model = model
-            .with_input_fact(0, f32::fact(shape).into())
-            .map_err(|e| EngineError::Unsupported(brief(&e)))?;
-        // Shapes first, so that a graph whose results would not fit is refused before anything is computed.
-        model.analyse(false).map_err(|e| EngineError::Unsupported(brief(&e)))?;
-        check_volume(&model)?;
-        let names: Vec<String> = model
-            .output_outlets()
-            .map_err(|e| EngineError::Unsupported(brief(&e)))?
-            .iter()
-            .map(|o| model.outlet_label(*o).unwrap_or(&model.node(o.node).name).to_owned())
-            .collect();
-        let typed = model.into_optimized().map_err(|e| EngineError::Unsupported(brief(&e)))?;
-        let shapes = output_shapes(&typed)?;
-        let plan = typed.into_runnable().map_err(|e| EngineError::Unsupported(brief(&e)))?;
-        let state = plan.spawn().map_err(|e| EngineError::Unsupported(brief(&e)))?;
-        let input =
-            Tensor::zero::<f32>(&shape).map_err(|e| EngineError::Unsupported(brief(&e)))?.into_arc_tensor();
-        let pixels = Pixels { width: shape[3], height: shape[2], mean: 0.0, scale: 1.0 };
-        Ok(Self { state, input, shape, names, shapes, pixels, planes: Vec::new(), poisoned: false })
+        let graph = Graph::read(&proto)?;
+        if graph.is_quantised() {
+            guard::check_input(&proto, &graph.input, pixels)?;
+            let (program, shapes) = lower::lower(&proto, &graph, pixels, kernels)?;
+            let inner = Inner::Integer(Box::new(program));
+            return Ok(Self {
+                inner,
+                pixels,
+                names: graph.outputs,
+                shapes,
+                outputs: Vec::new(),
+                poisoned: false,
+            });
+        }
+        let net = FloatNet::plan(&proto, pixels)?;
+        let (names, shapes) = (net.names.clone(), net.shapes.clone());
+        let outputs = shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
+        Ok(Self { inner: Inner::Float(Box::new(net)), pixels, names, shapes, outputs, poisoned: false })
     }
 
-    /// Batch, channels, height, width.
+    /// What the input looks like.
     #[must_use]
-    pub const fn input_shape(&self) -> [usize; 4] {
-        self.shape
+    pub const fn pixels(&self) -> Pixels {
+        self.pixels
     }
 
     /// How many outputs there are.
@@ -151,67 +187,99 @@ impl Network {
         self.names.iter().position(|n| n == name)
     }
 
-    /// Runs the network on `input`, in the order of its shape.
+    /// The steps of an integer network in their order; one step for a network that tract runs as a whole.
+    #[must_use]
+    pub fn steps(&self) -> Vec<StepInfo> {
+        match &self.inner {
+            Inner::Integer(program) => program.steps.iter().map(|s| s.info.clone()).collect(),
+            Inner::Float(_) => vec![StepInfo {
+                name: "all".into(),
+                what: "the whole network in floats by tract".into(),
+                macs: 0,
+                island: true,
+            }],
+        }
+    }
+
+    /// Bytes of intermediate results that a run of an integer network works in.
+    #[must_use]
+    pub fn arena_bytes(&self) -> usize {
+        match &self.inner {
+            Inner::Integer(p) => {
+                p.arena.bytes().len() + 4 * (p.floats.len() + p.raw.len()) + p.windows.bytes().len()
+            }
+            Inner::Float(_) => 0,
+        }
+    }
+
+    /// Runs the network on `height * width` pixels of three bytes each, rows from the top, colours in the order that
+    /// the network was trained on.
     ///
     /// # Errors
-    /// When the length is not that of the input shape, or the run fails; after a failure inside tract the
-    /// network refuses to run again.
-    pub fn run(&mut self, input: &[f32]) -> Result<Outputs, EngineError> {
-        let wanted = self.shape.iter().product();
-        if input.len() != wanted {
-            return Err(EngineError::InputLength { got: input.len(), wanted });
+    /// When the length is not that of the input, or the run fails; after a failure inside the network refuses to
+    /// run again.
+    pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Outputs<'_>, EngineError> {
+        self.run_observed(pixels, &mut |_| ())
+    }
+
+    /// The same; `after` is told the number of each step that has ended, so that whoever has a clock can time them.
+    ///
+    /// # Errors
+    /// As [`Network::run`].
+    pub fn run_observed(
+        &mut self,
+        pixels: &[u8],
+        after: &mut dyn FnMut(usize),
+    ) -> Result<Outputs<'_>, EngineError> {
+        let wanted = self.pixels.width * self.pixels.height * 3;
+        if pixels.len() != wanted {
+            return Err(EngineError::InputLength { got: pixels.len(), wanted });
         }
         if self.poisoned {
             return Err(EngineError::Poisoned);
         }
-        self.fill(input)?;
-        let (state, value) = (&mut self.state, TValue::from_const(Arc::clone(&self.input)));
-        let run = catch_unwind(AssertUnwindSafe(|| state.run(tvec!(value))));
-        // Until proven otherwise the state may be half-way through a turn.
-        self.poisoned = !matches!(run, Ok(Ok(_)));
-        let values = run.map_err(|_| EngineError::Panicked)?.map_err(|e| EngineError::Run(brief(&e)))?;
-        let sound = values.len() == self.shapes.len()
-            && values.iter().zip(&self.shapes).all(|(v, s)| v.shape() == s.as_slice());
-        if sound { Ok(Outputs { values }) } else { Err(EngineError::OutputShape) }
-    }
-
-    /// Writes the input into the tensor of the last run, which nobody else holds by now; a new one otherwise.
-    fn fill(&mut self, input: &[f32]) -> Result<(), EngineError> {
-        if Arc::get_mut(&mut self.input).is_none() {
-            let fresh = Tensor::zero::<f32>(&self.shape).map_err(|e| EngineError::Run(brief(&e)))?;
-            self.input = fresh.into_arc_tensor();
-        }
-        let tensor = Arc::get_mut(&mut self.input).ok_or(EngineError::OutputShape)?;
-        let mut plain = tensor.try_as_plain_ram_mut().map_err(|e| EngineError::Run(brief(&e)))?;
-        plain.as_slice_mut::<f32>().map_err(|e| EngineError::Run(brief(&e)))?.copy_from_slice(input);
-        Ok(())
+        // Until proven otherwise the memory may be half-way through a turn.
+        self.poisoned = true;
+        let Self { inner, outputs, .. } = self;
+        let run = catch_unwind(AssertUnwindSafe(|| match inner {
+            Inner::Integer(program) => program.run(pixels, after),
+            Inner::Float(net) => net.run(pixels, outputs).inspect(|()| after(0)),
+        }));
+        run.map_err(|_| EngineError::Panicked)??;
+        self.poisoned = false;
+        let values = match &self.inner {
+            Inner::Integer(program) => &program.outputs,
+            Inner::Float(_) => &self.outputs,
+        };
+        Ok(Outputs { values })
     }
 }
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Network({:?} -> {:?})", self.shape, self.shapes)
+        let kind = match &self.inner {
+            Inner::Integer(program) => format!("{program:?}"),
+            Inner::Float(_) => "float".into(),
+        };
+        write!(f, "Network({}x{} -> {:?}, {kind})", self.pixels.width, self.pixels.height, self.shapes)
     }
 }
 
 /// What one run gave; shapes as the network's.
-pub struct Outputs {
-    values: TVec<TValue>,
+#[derive(Clone, Copy)]
+pub struct Outputs<'a> {
+    values: &'a [Vec<f32>],
 }
 
-impl Outputs {
+impl<'a> Outputs<'a> {
     /// The values of one output, row-major; empty where there is none of that number.
     #[must_use]
-    pub fn get(&self, index: usize) -> &[f32] {
-        self.values
-            .get(index)
-            .and_then(|v| v.as_plain_ram())
-            .and_then(|plain| plain.as_slice::<f32>().ok())
-            .unwrap_or(&[])
+    pub fn get(&self, index: usize) -> &'a [f32] {
+        self.values.get(index).map_or(&[], Vec::as_slice)
     }
 }
 
-impl std::fmt::Debug for Outputs {
+impl std::fmt::Debug for Outputs<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Outputs({}, <redacted>)", self.values.len())
     }
@@ -243,12 +311,12 @@ pub enum EngineError {
         /// As asked for.
         wanted: [usize; 4],
     },
-    /// the input has the wrong number of values
-    #[error("the input has {got} values, the network takes {wanted}")]
+    /// the input has the wrong number of bytes
+    #[error("the picture has {got} bytes, the network takes {wanted}")]
     InputLength {
-        /// Values given.
+        /// Bytes given.
         got: usize,
-        /// Values needed.
+        /// Bytes needed.
         wanted: usize,
     },
     /// a run failed
@@ -270,64 +338,6 @@ fn brief(error: &TractError) -> String {
     let text = error.root_cause().to_string();
     let line = text.lines().next().unwrap_or_default();
     line.chars().take(160).collect()
-}
-
-/// One input; whatever the file fixes of its shape agrees with what is asked for.
-fn check_input(model: &InferenceModel, wanted: [usize; 4]) -> Result<(), EngineError> {
-    let outlets = model.input_outlets().map_err(|e| EngineError::Unsupported(brief(&e)))?;
-    let [outlet] = outlets else {
-        return Err(EngineError::Refused(format!("it has {} inputs, one is expected", outlets.len())));
-    };
-    let fact = model.outlet_fact(*outlet).map_err(|e| EngineError::Unsupported(brief(&e)))?;
-    let mismatch = || EngineError::InputShape { got: format!("{:?}", fact.shape), wanted };
-    let dims: Vec<_> = fact.shape.dims().collect();
-    if !dims.is_empty() && dims.len() != 4 {
-        return Err(mismatch());
-    }
-    for (dim, want) in dims.iter().zip(wanted) {
-        let fixed = dim.concretize().and_then(|d| d.to_usize().ok());
-        if fixed.is_some_and(|d| d != want) {
-            return Err(mismatch());
-        }
-    }
-    Ok(())
-}
-
-/// All results of a run together stay within bounds.
-fn check_volume(model: &InferenceModel) -> Result<(), EngineError> {
-    let mut total = 0_usize;
-    for fact in model.nodes().iter().flat_map(|n| &n.outputs).map(|o| &o.fact) {
-        let volume = fact.shape.dims().fold(1_usize, |product, dim| {
-            let size = dim.concretize().and_then(|d| d.to_usize().ok()).unwrap_or(1);
-            product.saturating_mul(size)
-        });
-        total = total.saturating_add(volume);
-    }
-    if total > MAX_ACTIVATIONS {
-        return Err(EngineError::Refused("its intermediate results would not fit into memory".into()));
-    }
-    Ok(())
-}
-
-/// The fixed shapes of float outputs.
-fn output_shapes(model: &TypedModel) -> Result<Vec<Vec<usize>>, EngineError> {
-    let outlets = model.output_outlets().map_err(|e| EngineError::Unsupported(brief(&e)))?;
-    if outlets.is_empty() || outlets.len() > MAX_OUTPUTS {
-        return Err(EngineError::Refused(format!(
-            "it has {} outputs, 1 to 16 are understood",
-            outlets.len()
-        )));
-    }
-    outlets
-        .iter()
-        .map(|outlet| {
-            let fact = model.outlet_fact(*outlet).map_err(|e| EngineError::Unsupported(brief(&e)))?;
-            let shape = fact.shape.as_concrete().filter(|_| fact.datum_type == f32::datum_type());
-            shape
-                .map(<[usize]>::to_vec)
-                .ok_or_else(|| EngineError::Refused("an output is not float or has no fixed shape".into()))
-        })
-        .collect()
 }
 
 #[cfg(test)]

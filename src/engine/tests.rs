@@ -63,47 +63,55 @@ fn tiny(op: &str) -> Vec<u8> {
     [int_field(1, 6), bytes_field(7, &graph), bytes_field(8, &opset)].concat()
 }
 
+/// Pictures of 8 x 8 pixels, their values as they are.
+const EIGHT: Pixels = Pixels { width: 8, height: 8, mean: 0.0, scale: 1.0 };
+
 #[test]
 fn a_small_network_runs_and_reuses_its_input() {
-    let mut net = Network::load(&tiny("Relu"), [1, 3, 8, 8]).unwrap();
+    let mut net = Network::load_for(&tiny("Relu"), EIGHT).unwrap();
     assert_eq!((net.output_count(), net.output_shape(0)), (1, &[1, 4, 8, 8][..]));
     assert_eq!(net.output_index("y"), Some(0));
-    let input: Vec<f32> = (0..192_u16).map(f32::from).collect();
-    let first = net.run(&input).unwrap().get(0).to_vec();
-    let place = Arc::as_ptr(&net.input);
-    let again = net.run(&input).unwrap().get(0).to_vec();
+    let place = |net: &Network| match &net.inner {
+        Inner::Float(net) => net.place(),
+        Inner::Integer(_) => panic!("a file without quantisation"),
+    };
+    let picture: Vec<u8> = (0..192).collect();
+    let first = net.run_pixels(&picture).unwrap().get(0).to_vec();
+    let before = place(&net);
+    let again = net.run_pixels(&picture).unwrap().get(0).to_vec();
     assert_eq!(first, again);
-    assert_eq!(place, Arc::as_ptr(&net.input), "the input buffer must be reused");
+    assert_eq!(before, place(&net), "the input buffer must be reused");
     assert!(first.iter().all(|v| *v >= 0.0) && first.iter().any(|v| *v > 0.0));
-    assert!(matches!(net.run(&input[1..]), Err(EngineError::InputLength { got: 191, wanted: 192 })));
+    let short = net.run_pixels(&picture[1..]);
+    assert!(matches!(short, Err(EngineError::InputLength { got: 191, wanted: 192 })));
 }
 
 #[test]
 fn what_is_no_model_is_refused() {
     let whole = tiny("Relu");
-    assert!(matches!(Network::load(&[], [1, 3, 8, 8]), Err(EngineError::Empty)));
-    assert!(Network::load(b"<html>404</html>", [1, 3, 8, 8]).is_err());
-    assert!(matches!(Network::load(&whole, [1, 3, 9, 8]), Err(EngineError::InputShape { .. })));
-    assert!(matches!(Network::load(&tiny("Loop"), [1, 3, 8, 8]), Err(EngineError::Refused(_))));
-    assert!(matches!(
-        Network::load(&vec![0; MAX_MODEL_BYTES + 1], [1, 3, 8, 8]),
-        Err(EngineError::TooLarge(_))
-    ));
+    assert!(matches!(Network::load_for(&[], EIGHT), Err(EngineError::Empty)));
+    assert!(Network::load_for(b"<html>404</html>", EIGHT).is_err());
+    let higher = Pixels { height: 9, ..EIGHT };
+    assert!(matches!(Network::load_for(&whole, higher), Err(EngineError::InputShape { .. })));
+    let nowhere = Pixels { width: 0, ..EIGHT };
+    assert!(matches!(Network::load_for(&whole, nowhere), Err(EngineError::Refused(_))));
+    assert!(matches!(Network::load_for(&tiny("Loop"), EIGHT), Err(EngineError::Refused(_))));
+    assert!(matches!(Network::load_for(&vec![0; MAX_MODEL_BYTES + 1], EIGHT), Err(EngineError::TooLarge(_))));
     for cut in 1..whole.len() {
-        assert!(Network::load(&whole[..cut], [1, 3, 8, 8]).is_err(), "cut at {cut}");
+        assert!(Network::load_for(&whole[..cut], EIGHT).is_err(), "cut at {cut}");
     }
 }
 
 #[test]
 fn flipped_bits_never_panic() {
     let whole = tiny("Relu");
-    let input = vec![0.5; 192];
+    let picture = [128; 192];
     for bit in 0..whole.len() * 8 {
         let mut bent = whole.clone();
         bent[bit / 8] ^= 1 << (bit % 8);
         // Loading may succeed (a weight changed); then running must give an answer or an error.
-        if let Ok(mut net) = Network::load(&bent, [1, 3, 8, 8]) {
-            let _ = net.run(&input);
+        if let Ok(mut net) = Network::load_for(&bent, EIGHT) {
+            let _ = net.run_pixels(&picture);
         }
     }
 }
@@ -112,6 +120,6 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
     fn any_bytes_are_refused_or_run(bytes in proptest::collection::vec(0_u8.., 0..512)) {
-        let _ = Network::load(&bytes, [1, 3, 8, 8]);
+        let _ = Network::load_for(&bytes, EIGHT);
     }
 }
