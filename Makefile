@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo test check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo test kernels-long check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -30,6 +30,9 @@ demo: build ## People, strangers and a photo walk up to a simulated door
 
 test: bootstrap ## Every test; ends with the numbers of passed, failed and skipped
 	@scripts/test $(ARGS)
+
+kernels-long: bootstrap ## Every set of integer kernels against the reference, 20,000 random cases a property
+	@OSTIARY_KERNEL_CASES=$${OSTIARY_KERNEL_CASES:-20000} cargo test --locked --lib engine::kernels
 
 check: ## What must pass before a commit: fmt, clippy, deny, test
 	@scripts/bootstrap check
