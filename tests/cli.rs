@@ -19,7 +19,7 @@ use common::need_shared;
 use program::Ostiary;
 
 /// Every command a person may give.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "run",
     "demo",
     "enroll",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 15] = [
     "persons",
     "events",
     "door",
+    "tokens",
     "status",
     "evaluate",
     "models",
@@ -121,6 +122,24 @@ fn an_unknown_or_impossible_person_is_named() {
         ostiary.run(&["persons", verb, "../etc/passwd"]).ends(4).says(&["../etc/passwd"]);
         ostiary.run(&["persons", verb, &"x".repeat(65)]).ends(4).says(&["64"]);
     }
+}
+
+#[test]
+fn keys_are_made_listed_and_revoked_and_their_secrets_shown_once() {
+    let ostiary = Ostiary::new();
+    let made = ostiary.run(&["tokens", "create", "--name", "clock", "--scopes", "search,scores", "--json"]);
+    let made = made.ends(0).json().remove(0);
+    let (id, secret) =
+        (made["view"]["id"].as_str().expect("an id"), made["secret"].as_str().expect("a secret"));
+    assert!(secret.starts_with("ost_") && secret.contains(id) && secret.len() > 50);
+    let listed = ostiary.run(&["tokens", "list"]).ends(0).out;
+    assert!(listed.contains(id) && listed.contains("search,scores") && !listed.contains(secret), "{listed}");
+    ostiary.run(&["tokens", "create", "--name", "x", "--scopes", "root"]).ends(4).says(&["root", "onetoN"]);
+    let past = ["tokens", "create", "--name", "x", "--scopes", "search", "--expires", "2020-01-01"];
+    ostiary.run(&past).ends(4).says(&["ahead"]);
+    ostiary.run(&["tokens", "revoke", id]).ends(0);
+    ostiary.run(&["tokens", "revoke", id]).ends(4).says(&[id, "tokens list"]);
+    assert_eq!(ostiary.run(&["tokens", "list"]).ends(0).out, "");
 }
 
 #[test]

@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 use clap::Parser as _;
 use common::need_shared;
 use ostiary::app::cli::Cli;
-use ostiary::app::commands::{Enrol, NamedImage, Reply, Request};
 use ostiary::domain::{
     AlignedFace, Consent, Cosine, Decision, Detection, Embedding, Frame, FrameMeta, Match, ModelId, Mono,
     Person, PersonId, Screen, Standing, Template, TemplateId, TemplateSource, Utc, clipped,
 };
+use ostiary::link::wire::{self, Command, PersonPut, PersonView, Photo, Profile, Reply, Secret};
 use ostiary::matching::{Candidate, Gallery};
 use ostiary::picture::{Limits, Picture, decode};
 use ostiary::store::{Crop, Filter, Jpeg, NewTemplate, Options, SealKey, Store};
@@ -201,35 +201,53 @@ fn debug_of_galleries_and_keys_says_nothing() {
 #[test]
 fn debug_of_requests_and_answers_says_nothing() {
     let name = NAMES[0];
-    let enrol = Enrol {
-        person: "employee-7".to_owned(),
+    let profile = Profile {
         name: Some(name.to_owned()),
+        notes: Some(NOTE.to_owned()),
         consent: Some(NOTE.to_owned()),
-        valid_from: None,
-        valid_until: None,
-        allow_duplicate: false,
-        images: vec![NamedImage { name: "a.jpg".to_owned(), bytes: (0..=255).collect() }],
+        ..Profile::default()
     };
-    says_nothing("Request", &Request::Enroll(enrol));
+    let images = vec![Photo { name: "a.jpg".to_owned(), bytes: (0..=255).collect() }];
+    let put = PersonPut { id: Some("employee-7".to_owned()), profile, images, ..PersonPut::default() };
+    says_nothing("Command", &Command::Enrol(put));
+    says_nothing("Setup", &Command::Setup { code: Secret(name.to_owned()), name: "key".to_owned() });
     let line = ["ostiary", "enroll", "--person", "employee-7", "--name", name, "--consent", NOTE, "a.jpg"];
     says_nothing("Cli", &Cli::try_parse_from(line).unwrap());
 
-    let row = json!({ "id": "employee-7", "name": name, "status": "active", "templates": 1 });
-    let view = json!({
-        "row": row, "notes": NOTE, "groups": [], "valid_from": null, "valid_until": null, "consent": NOTE,
-        "created": "", "modified": "", "looks": [], "images": 0, "crops": 0,
-    });
+    let person = PersonView {
+        id: "employee-7".to_owned(),
+        name: name.to_owned(),
+        notes: NOTE.to_owned(),
+        date_of_birth: "1987-03-29".to_owned(),
+        nationality: "Ruritanian".to_owned(),
+        consent: Some(NOTE.to_owned()),
+        ..PersonView::default()
+    };
     let identified = json!({
         "person": "employee-7", "name": name, "ambiguous": false, "score": 0.9, "cosine": 0.7, "threshold": 0.5,
         "quality": 80,
     });
+    let thumbnail = wire::Thumbnail { id: "employee-7-0".to_owned(), thumbnail: "ab0/".repeat(40) };
+    let candidate = wire::Candidate { person: person.clone(), score: Some(0.9), thumbnails: vec![thumbnail] };
     for reply in [
-        json!({ "Identified": identified }),
-        json!({ "Persons": { "persons": [row], "total": 1 } }),
-        json!({ "Person": view }),
-        json!({ "Export": format!("{{\"name\": \"{name}\"}}") }),
+        serde_json::from_value(json!({ "Identified": identified })).unwrap(),
+        Reply::Persons(wire::PersonPage { persons: vec![person.clone()], total: 1 }),
+        Reply::Person(Box::new(person)),
+        Reply::Found(wire::Found { candidates: vec![candidate], live_score: None }),
+        Reply::Document(wire::Document(format!("{{\"name\": \"{name}\"}}"))),
+        Reply::TokenIssued(wire::TokenIssued {
+            view: wire::TokenView {
+                id: "0".to_owned(),
+                name: "key".to_owned(),
+                scopes: Vec::new(),
+                created: wire::Moment(0),
+                expires: None,
+                expired: false,
+            },
+            secret: NOTE.to_owned(),
+        }),
     ] {
-        says_nothing("Reply", &serde_json::from_value::<Reply>(reply).unwrap());
+        says_nothing("Reply", &reply);
     }
 }
 

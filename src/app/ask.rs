@@ -7,16 +7,21 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::DoorId;
+use crate::link::wire::{
+    self, Caller, Code, Compare, Document, DoorOrder, EventQuery, Moment, Operations as _, PersonPut,
+    PersonQuery, Photo, Profile, Refusal, Reply, TokenNew,
+};
 use crate::picture::Limits;
 
-use super::cli::{Command, Common, DoorCommand, EnrollArgs, EventsCommand, PersonsCommand};
-use super::commands::{Desk, DoorOrder, Enrol, ExportText, Failure, LazyEyes, NamedImage, Reply, Request};
+use super::cli::{Command, Common, DoorCommand, EnrollArgs, EventsCommand, PersonsCommand, TokensCommand};
+use super::commands::{Desk, House, LazyEyes};
 use super::config::Config;
 use super::out::Out;
 use super::recognition::Recognition;
@@ -29,54 +34,79 @@ pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<An
         _ => None,
     };
     let request = request(command)?;
-    let reply = match control::ask(&common.data, &request) {
-        Some(reply) => reply?,
+    let answer = match control::ask(&common.data, &request) {
+        Some(answer) => answer?,
         None => alone(common, request)?,
     };
-    print(reply, export_to.as_deref(), out)
+    print(answer.map_err(taught)?, export_to.as_deref(), out)
 }
 
 /// Opens the gallery for this one request.
-fn alone(common: &Common, request: Request) -> Result<Reply, AppError> {
+fn alone(common: &Common, request: wire::Command) -> Result<Result<Reply, Refusal>, AppError> {
     let config = Config::read(common.config.as_deref())?;
     let models = wiring::Models::find(&config)?;
     let (model, open_set) = models.open_set(&config)?;
-    let store = wiring::store(&common.data, &config)?;
-    let recognition = Recognition::load(&store, open_set, model)?;
-    let clock = wiring::clock();
-    let mut eyes = LazyEyes::new(|| models.open(&config));
-    let mut desk = Desk {
-        store: &store,
-        recognition: &recognition,
-        eyes: &mut eyes,
-        door: None,
-        clock: &*clock,
+    let store = Arc::new(wiring::store(&common.data, &config)?);
+    let house = House {
+        recognition: Arc::new(Recognition::load(&store, open_set, model)?),
+        store,
+        clock: wiring::clock(),
         keep: config.keep,
         data: common.data.clone(),
         door_id: DoorId(1),
+        settings: Config::settings(common.config.as_deref())?,
     };
-    Ok(desk.handle(request))
+    let eyes = LazyEyes::new(move || models.open(&config));
+    let desk = Desk::new(house, Box::new(eyes), None).map_err(wiring::WiringError::from)?;
+    Ok(desk.handle(&Caller::board(), request))
 }
 
-fn request(command: Command) -> Result<Request, AppError> {
+/// A refusal with what to do about it on this command line.
+fn taught(mut refusal: Refusal) -> Refusal {
+    let hint = match (refusal.code, refusal.parameter.as_deref()) {
+        (Code::NotFound, _) if refusal.message.contains("person") => "; see: ostiary persons list",
+        (Code::NotFound, _) if refusal.message.contains("key") => "; see: ostiary tokens list",
+        (Code::MissingParameter, Some("name")) => ": add --name 'First Last'",
+        (Code::Duplicate, _) => {
+            "; add the pictures there, or pass --allow-duplicate if these really are two people"
+        }
+        _ => "",
+    };
+    refusal.message.push_str(hint);
+    refusal
+}
+
+fn request(command: Command) -> Result<wire::Command, AppError> {
     Ok(match command {
-        Command::Enroll(args) => Request::Enroll(enrol(args)?),
-        Command::Identify { file } => Request::Identify(image(&file)?),
-        Command::Verify { a, b } => Request::Verify(image(&a)?, image(&b)?),
-        Command::Persons(PersonsCommand::List { page, limit }) => Request::ListPersons { page, limit },
-        Command::Persons(PersonsCommand::Show { id }) => Request::ShowPerson(id),
-        Command::Persons(PersonsCommand::Delete { id }) => Request::DeletePerson(id),
-        Command::Persons(PersonsCommand::Export { id, .. }) => Request::ExportPerson(id),
-        Command::Events(EventsCommand::List { from, limit }) => Request::ListEvents { from, limit },
-        Command::Events(EventsCommand::Verify) => Request::VerifyEvents,
-        Command::Door(order) => Request::Door(match order {
+        Command::Enroll(args) => wire::Command::Enrol(enrol(args)?),
+        Command::Identify { file } => wire::Command::Identify(image(&file)?),
+        Command::Verify { a, b } => {
+            wire::Command::Compare(Compare { a: image(&a)?, b: image(&b)?, ..Compare::default() })
+        }
+        Command::Persons(PersonsCommand::List { page, limit }) => {
+            wire::Command::ListPersons(PersonQuery { page, limit, ..PersonQuery::default() })
+        }
+        Command::Persons(PersonsCommand::Show { id }) => wire::Command::GetPerson(id),
+        Command::Persons(PersonsCommand::Delete { id }) => wire::Command::DeletePerson(id),
+        Command::Persons(PersonsCommand::Export { id, .. }) => wire::Command::ExportPerson(id),
+        Command::Events(EventsCommand::List { from, limit }) => {
+            wire::Command::ListEvents(EventQuery { from, limit, ..EventQuery::default() })
+        }
+        Command::Events(EventsCommand::Verify) => wire::Command::VerifyEvents,
+        Command::Door(order) => wire::Command::Door(match order {
             DoorCommand::State => DoorOrder::State,
             DoorCommand::Open => DoorOrder::Open,
             DoorCommand::Lock => DoorOrder::Lock,
-            DoorCommand::Lockdown => DoorOrder::Lockdown,
+            DoorCommand::Lockdown => DoorOrder::Lockdown { seconds: 0 },
             DoorCommand::Release => DoorOrder::Release,
         }),
-        Command::Status => Request::Status,
+        Command::Tokens(TokensCommand::Create { name, scopes, expires }) => {
+            let expires = expires.map(|t| moment(&t, true)).transpose()?.map(Moment);
+            wire::Command::CreateToken(TokenNew { name, scopes, expires })
+        }
+        Command::Tokens(TokensCommand::List) => wire::Command::ListTokens,
+        Command::Tokens(TokensCommand::Revoke { id }) => wire::Command::RevokeToken(id),
+        Command::Status => wire::Command::Status,
         Command::Run(_)
         | Command::Demo(_)
         | Command::Evaluate(_)
@@ -90,20 +120,24 @@ fn request(command: Command) -> Result<Request, AppError> {
     })
 }
 
-fn enrol(args: EnrollArgs) -> Result<Enrol, AppError> {
-    Ok(Enrol {
-        person: args.person,
-        name: args.name,
-        consent: args.consent,
-        valid_from: args.valid_from.map(|t| moment(&t, false)).transpose()?,
-        valid_until: args.valid_until.map(|t| moment(&t, true)).transpose()?,
+fn enrol(args: EnrollArgs) -> Result<PersonPut, AppError> {
+    Ok(PersonPut {
+        id: Some(args.person),
+        profile: Profile {
+            name: args.name,
+            consent: args.consent,
+            valid_from: args.valid_from.map(|t| moment(&t, false)).transpose()?.map(Moment),
+            valid_until: args.valid_until.map(|t| moment(&t, true)).transpose()?.map(Moment),
+            ..Profile::default()
+        },
         allow_duplicate: args.allow_duplicate,
         images: args.files.iter().map(|f| image(f)).collect::<Result<_, _>>()?,
+        ..PersonPut::default()
     })
 }
 
 /// Reads a picture, no more of it than a picture may have.
-fn image(path: &Path) -> Result<NamedImage, AppError> {
+fn image(path: &Path) -> Result<Photo, AppError> {
     let failed = |e| AppError::File(path.display().to_string(), e);
     let limit = Limits::default().bytes as u64;
     let mut bytes = Vec::new();
@@ -111,15 +145,16 @@ fn image(path: &Path) -> Result<NamedImage, AppError> {
     File::open(path).and_then(|f| f.take(limit + 1).read_to_end(&mut bytes)).map_err(failed)?;
     let name =
         path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    Ok(NamedImage { name, bytes })
+    Ok(Photo { name, bytes })
 }
 
 /// A day (its first or last moment, UTC) or an instant, as milliseconds since 1970.
-fn moment(text: &str, end_of_day: bool) -> Result<i64, Failure> {
+fn moment(text: &str, end_of_day: bool) -> Result<i64, Refusal> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Ok(instant.as_millisecond());
     }
-    let wrong = || Failure::input(format!("{text:?} is no time; write 2026-11-21 or 2026-11-21T08:00:00Z"));
+    let wrong =
+        || Refusal::invalid("time", format!("{text:?} is no time; write 2026-11-21 or 2026-11-21T08:00:00Z"));
     let day: Date = text.parse().map_err(|_| wrong())?;
     let start = day.to_zoned(TimeZone::UTC).map_err(|_| wrong())?.timestamp();
     let moment = if end_of_day {
@@ -133,7 +168,12 @@ fn moment(text: &str, end_of_day: bool) -> Result<i64, Failure> {
 fn print(reply: Reply, export_to: Option<&Path>, out: &mut Out) -> Result<Answer, AppError> {
     let mut answer = Answer::Yes;
     match reply {
-        Reply::Failed(failure) => return Err(failure.into()),
+        Reply::Done => {
+            out.line("done")?;
+            if out.json() {
+                out.document(&serde_json::json!({ "done": true }))?;
+            }
+        }
         Reply::Enrolled(r) => {
             // Some pictures refused: the person is enrolled, and the exit code says to look.
             if r.images.iter().any(|i| i.template.is_none()) {
@@ -147,7 +187,7 @@ fn print(reply: Reply, export_to: Option<&Path>, out: &mut Out) -> Result<Answer
             }
             out.result(&r)?;
         }
-        Reply::Verified(r) => {
+        Reply::Compared(r) => {
             if !r.same {
                 answer = Answer::No;
             }
@@ -156,15 +196,15 @@ fn print(reply: Reply, export_to: Option<&Path>, out: &mut Out) -> Result<Answer
         Reply::Persons(r) => out.result(&r)?,
         Reply::Person(r) => out.result(&*r)?,
         Reply::Erased(r) => out.result(&r)?,
-        Reply::Export(ExportText(text)) => match export_to {
+        Reply::Document(Document(text)) => match export_to {
             Some(path) => {
                 let failed = |e| AppError::File(path.display().to_string(), e);
                 wiring::write_private(path, text.as_bytes()).map_err(failed)?;
             }
             None => out.raw(format!("{text}\n").as_bytes())?,
         },
-        Reply::Events(events) => {
-            for event in events {
+        Reply::Events(page) => {
+            for event in page.events {
                 out.raw(format!("{event}\n").as_bytes())?;
             }
         }
@@ -176,6 +216,21 @@ fn print(reply: Reply, export_to: Option<&Path>, out: &mut Out) -> Result<Answer
         }
         Reply::Status(r) => out.result(&*r)?,
         Reply::Door(r) => out.result(&r)?,
+        Reply::TokenIssued(r) => out.result(&r)?,
+        Reply::Tokens(keys) => {
+            for key in keys {
+                out.result(&key)?;
+            }
+        }
+        Reply::Collection(r) => out.result(&r)?,
+        Reply::Collections(all) => {
+            for collection in all {
+                out.result(&collection)?;
+            }
+        }
+        Reply::Found(_) | Reply::Live(_) | Reply::OneToN(_) | Reply::Session(_) | Reply::Camera(_) => {
+            unreachable!("no command of this command line is answered so")
+        }
     }
     Ok(answer)
 }

@@ -80,6 +80,9 @@ pub enum Command {
     /// Ask the running door for its state, or open it.
     #[command(subcommand)]
     Door(DoorCommand),
+    /// Make, list and revoke the keys with which programs use this door over the network.
+    #[command(subcommand)]
+    Tokens(TokensCommand),
     /// Show what this door is made of: gallery, expected false identifications, models, queue, key, disk.
     Status,
     /// Measure recognition, detection and liveness on folders of pictures.
@@ -237,6 +240,30 @@ pub enum DoorCommand {
     Lockdown,
     /// End a lockdown or a hold.
     Release,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum TokensCommand {
+    /// Make a key and print its secret, once.
+    Create {
+        /// What it is for, as in "time clock at the back door".
+        #[arg(long)]
+        name: String,
+        /// What it allows: search, enroll, onetoN, persons, admin, door, events, scores; separated by commas.
+        #[arg(long, value_delimiter = ',', required = true)]
+        scopes: Vec<String>,
+        /// The last moment it is good, as in 2027-11-21 (end of that day, UTC) or 2027-11-21T18:00:00Z.
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+    },
+    /// List the keys, without their secrets.
+    List,
+    /// End a key at once.
+    Revoke {
+        /// As in the list.
+        id: String,
+    },
 }
 
 /// What to do with models.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::commands::{Reply, Request};
+use crate::link::wire::{Command, Refusal, Reply};
 
 const MAX_MESSAGE: usize = 64 << 20;
 const SILENCE: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ impl Control {
     }
 
     /// Serves one client after the other, for as long as the process lives.
-    pub fn serve(&self, mut handle: impl FnMut(Request) -> Reply) {
+    pub fn serve(&self, mut handle: impl FnMut(Command) -> Result<Reply, Refusal>) {
         for stream in self.listener.incoming() {
             let outcome = stream.map_err(ControlError::from).and_then(|mut stream| {
                 stream.set_read_timeout(Some(SILENCE))?;
@@ -88,7 +88,7 @@ pub fn close(data: &Path) {
 /// # Errors
 /// When one runs and does not answer.
 #[must_use]
-pub fn ask(data: &Path, request: &Request) -> Option<Result<Reply, ControlError>> {
+pub fn ask(data: &Path, request: &Command) -> Option<Result<Result<Reply, Refusal>, ControlError>> {
     let mut stream = UnixStream::connect(socket_path(data)).ok()?;
     Some((|| {
         stream.set_read_timeout(Some(ANSWER))?;

@@ -9,11 +9,13 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod evaluate;
+pub mod identity;
 pub mod latest;
 pub mod out;
 pub mod pipeline;
 pub mod recognition;
 pub mod supervisor;
+pub mod tokens;
 pub mod wiring;
 
 mod ask;
@@ -27,8 +29,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::link::wire::{Code, Refusal};
+
 use cli::{Cli, Command, ConfigCommand};
-use commands::{Failure, Trouble};
 use config::{Board, Config, ConfigError};
 use out::Out;
 use wiring::WiringError;
@@ -47,7 +50,7 @@ pub enum Answer {
 pub enum AppError {
     /// A handler said no.
     #[error(transparent)]
-    Failure(#[from] Failure),
+    Refusal(#[from] Refusal),
     /// Configuration or board file.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -77,12 +80,23 @@ pub enum AppError {
 impl AppError {
     const fn code(&self) -> u8 {
         match self {
-            Self::Failure(f) => match f.trouble {
-                Trouble::Usage => 2,
-                Trouble::Input => 4,
-                Trouble::Store => 5,
-                Trouble::Model => 6,
-                Trouble::Device => 7,
+            Self::Refusal(refusal) => match refusal.code {
+                Code::Unauthenticated
+                | Code::Forbidden
+                | Code::TooLarge
+                | Code::UnsupportedMedia
+                | Code::Malformed
+                | Code::MissingParameter
+                | Code::InvalidParameter
+                | Code::NotFound
+                | Code::Duplicate
+                | Code::Conflict
+                | Code::FaceQuality
+                | Code::LivenessFailed => 4,
+                Code::Storage => 5,
+                Code::Models => 6,
+                Code::Limited | Code::Busy | Code::Unavailable => 7,
+                Code::Internal => 70,
             },
             Self::Config(_) => 3,
             Self::File(..) | Self::Evaluate(_) => 4,
@@ -182,6 +196,7 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         | Command::Persons(_)
         | Command::Events(_)
         | Command::Door(_)
+        | Command::Tokens(_)
         | Command::Status => ask::run(common, cli.command, out),
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::{Embedding, Match, ModelId, Mono, Person, PersonId, Template}
 use crate::matching::{Gallery, GalleryError, OpenSet};
 use crate::picture::{Picture, PictureError};
 use crate::store::{Store, StoreError};
-use crate::vision::{Examined, Purpose, Vision, VisionError};
+use crate::vision::{Examined, LiveRule, Purpose, Vision, VisionError};
 
 use super::wiring::WiringError;
 
@@ -108,13 +108,14 @@ pub enum ExamineError {
 /// Examines a still picture with the walk-up's code and thresholds.
 ///
 /// # Errors
-/// As [`Vision::examine`].
+/// As [`Vision::examine_live`].
 pub fn examine(
     vision: &mut Vision,
     picture: &Picture,
     purpose: Purpose,
+    rule: LiveRule,
 ) -> Result<Box<Examined>, ExamineError> {
     // Callers bring a picture into a frame's size when they decode it.
     let frame = picture.as_frame(Mono(0)).map_err(ExamineError::Picture)?;
-    Ok(Box::new(vision.examine(frame, purpose)?))
+    Ok(Box::new(vision.examine_live(frame, purpose, rule)?))
 }

@@ -12,6 +12,7 @@ use crate::domain::{ClockTrust, DoorId, Event, EventKind, Millis};
 use crate::ports::Clock;
 
 use super::cli::{Common, RunArgs};
+use super::commands::House;
 use super::config::{Board, Config};
 use super::out::Out;
 use super::pipeline::{self, Hands, Journal, Parts, Summary};
@@ -62,6 +63,15 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
+    let house = House {
+        store: Arc::clone(&store),
+        recognition: Arc::clone(&recognition),
+        clock: Arc::clone(&clock),
+        keep: config.keep,
+        data: common.data.clone(),
+        door_id: DOOR,
+        settings: Config::settings(common.config.as_deref())?,
+    };
     let gate = Gate::new(config.gate.clone());
     let uplink = (!out.json()).then(wiring::console);
     let summary = if eyes.virtual_clock.is_some() {
@@ -75,15 +85,10 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
             camera: eyes.camera,
             door,
             display,
-            clock: Arc::clone(&clock),
             vision,
-            recognition,
             gate,
-            store,
+            house,
             uplink,
-            door_id: DOOR,
-            keep: config.keep,
-            data: common.data.clone(),
             observer: None,
             notify: Notify::new(),
             clock_steps: Some(wiring::clock_steps(&board_clock)),

@@ -18,20 +18,4 @@ pub mod sim;
 pub mod walkup;
 pub mod yuv;
 
-use std::fmt::{self, Write as _};
-
-use crate::ports::Detail;
-
-/// A short text for the installer, cut where it does not fit; needs no heap.
-fn detail(text: fmt::Arguments<'_>) -> Detail {
-    struct Clip(Detail);
-    impl fmt::Write for Clip {
-        fn write_str(&mut self, s: &str) -> fmt::Result {
-            s.chars().try_for_each(|c| self.0.push(c).map_err(|_| fmt::Error))
-        }
-    }
-    let mut clip = Clip(Detail::new());
-    // A cut text is what is wanted when it does not fit.
-    let _ = clip.write_fmt(text);
-    clip.0
-}
+use crate::domain::event::detail;

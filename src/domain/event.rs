@@ -196,17 +196,24 @@ impl Event {
     /// Adds a text, cut where it does not fit.
     #[must_use]
     pub fn with(mut self, detail: core::fmt::Arguments<'_>) -> Self {
-        struct Clip<'a>(&'a mut Detail);
-        impl core::fmt::Write for Clip<'_> {
-            fn write_str(&mut self, s: &str) -> core::fmt::Result {
-                s.chars().try_for_each(|c| self.0.push(c).map_err(|_| core::fmt::Error))
-            }
-        }
-        self.detail.clear();
-        // A cut text is what is wanted when it does not fit.
-        let _ = Clip(&mut self.detail).write_fmt(detail);
+        self.detail = self::detail(detail);
         self
     }
+}
+
+/// A short text, cut at a character where it does not fit; needs no heap.
+#[must_use]
+pub fn detail(text: core::fmt::Arguments<'_>) -> Detail {
+    struct Clip(Detail);
+    impl core::fmt::Write for Clip {
+        fn write_str(&mut self, s: &str) -> core::fmt::Result {
+            s.chars().try_for_each(|c| self.0.push(c).map_err(|_| core::fmt::Error))
+        }
+    }
+    let mut clip = Clip(Detail::new());
+    // A cut text is what is wanted when it does not fit.
+    let _ = clip.write_fmt(text);
+    clip.0
 }
 
 #[cfg(test)]

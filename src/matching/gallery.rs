@@ -234,6 +234,12 @@ impl Gallery {
         self.people.len()
     }
 
+    /// People of the gallery who are in a collection.
+    #[must_use]
+    pub fn people_in(&self, collection: &str) -> usize {
+        self.people.iter().filter(|entry| entry.is_in(collection)).count()
+    }
+
     /// Templates in the gallery: what the threshold follows.
     #[must_use]
     pub const fn templates(&self) -> usize {

@@ -45,8 +45,22 @@ pub struct Examined {
     pub reasons: QualityReasons,
     /// The face turned upright, wherever there is one.
     pub aligned: Option<Box<AlignedFace>>,
-    /// The template; only where there are no reasons against it.
+    /// The template; only where there are no reasons against it, and the liveness asked for was reached.
     pub embedding: Option<Embedding>,
+    /// This one picture's liveness, 0 to 1, where it was asked for and a face was good enough to be asked.
+    pub live: Option<f32>,
+}
+
+/// What a still picture's liveness matters. One picture proves little: at the door several frames vote.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum LiveRule {
+    /// The caller vouches for the picture.
+    #[default]
+    Trusted,
+    /// It is measured and decides nothing.
+    Measured,
+    /// Below this it is an attack and is not embedded.
+    AtLeast(f32),
 }
 
 /// The eyes of the door.
@@ -168,6 +182,19 @@ impl Vision {
     /// # Errors
     /// When a network fails.
     pub fn examine(&mut self, frame: Frame<'_>, purpose: Purpose) -> Result<Examined, VisionError> {
+        self.examine_live(frame, purpose, LiveRule::Trusted)
+    }
+
+    /// Examines a still picture whose liveness matters as `rule` says.
+    ///
+    /// # Errors
+    /// When a network fails.
+    pub fn examine_live(
+        &mut self,
+        frame: Frame<'_>,
+        purpose: Purpose,
+        rule: LiveRule,
+    ) -> Result<Examined, VisionError> {
         self.stopwatch.start();
         let Self { models, config, stopwatch, .. } = self;
         let found = models.detector.detect(frame, config.detect_score, config.nms_iou)?;
@@ -186,6 +213,7 @@ impl Vision {
                 reasons: [QualityReason::NoFace].into_iter().collect(),
                 aligned: None,
                 embedding: None,
+                live: None,
             });
         };
         let face = refined(&mut models.refiner, frame, &face)?;
@@ -205,10 +233,25 @@ impl Vision {
             reasons.insert(QualityReason::MultipleFaces);
         }
         stopwatch.lap(Stage::Quality);
-        let embedding =
-            if reasons.is_empty() { Some(models.embedder.embed(&Trusted(&aligned))?) } else { None };
+        let live = match rule {
+            LiveRule::Measured | LiveRule::AtLeast(_) if reasons.is_empty() => {
+                Some(live_score(&mut models.liveness, frame, &face)?.mean)
+            }
+            LiveRule::Trusted | LiveRule::Measured | LiveRule::AtLeast(_) => None,
+        };
+        stopwatch.lap(Stage::Liveness);
+        let attack = match rule {
+            // Written so that NaN is an attack.
+            LiveRule::AtLeast(least) => !live.is_some_and(|score| score >= least),
+            LiveRule::Trusted | LiveRule::Measured => false,
+        };
+        let embedding = if reasons.is_empty() && !attack {
+            Some(models.embedder.embed(&Trusted(&aligned))?)
+        } else {
+            None
+        };
         stopwatch.lap(Stage::Embed);
-        Ok(Examined { faces, subject: Some(face), quality, reasons, aligned: Some(aligned), embedding })
+        Ok(Examined { faces, subject: Some(face), quality, reasons, aligned: Some(aligned), embedding, live })
     }
 
     /// Every face of at least `min_score`, best first, however many: for measuring the detector.

@@ -23,7 +23,7 @@ pub mod track;
 
 pub use config::{LivenessConfig, MotionConfig, QualityLimits, TrackConfig, VisionConfig, Zone};
 pub use liveness::{LiveFace, LiveScore, Liveness, Trusted};
-pub use look::{Examined, Purpose, Vision};
+pub use look::{Examined, LiveRule, Purpose, Vision};
 pub use manifest::{Manifest, ManifestError, SetSpec};
 pub use models::{ModelError, ModelSet};
 pub use timings::{Stage, Timings};

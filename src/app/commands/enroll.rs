@@ -1,265 +1,338 @@
 //! Enrolment: pictures in, templates on disk, or the reasons why not.
 //!
-//! Owns: the order of checks (picture, face, quality, duplicate, room) and what is kept. Does not own: how a
-//! face is examined (`vision`), how it is stored (`store`).
+//! Owns: the order of checks (profile, picture, face, quality, duplicate, room) and what is kept. Does not own: how
+//! a face is examined (`vision`), how it is stored (`store`).
 //! Invariants: a refused picture never changes an accepted one's fate; the templates, the person and the event
 //! are committed together or not at all; a face known under another id is refused unless the operator insists.
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::limits::{MAX_IMAGES, MAX_TEMPLATES};
 use crate::domain::{
-    Consent, EventKind, Person, PersonId, PersonStatus, QualityReason, TemplateSource, Utc, clipped,
+    Embedding, EventKind, ModelId, Person, PersonId, PersonStatus, QualityReason, TemplateId, TemplateSource,
+    Utc, clipped,
+};
+use crate::link::wire::{
+    Caller, Code, Enrolled, ImageOutcome, Nearest, PersonPut, Photo, Presence, Profile, Refusal, Reply,
+    Scope, TemplateImport,
 };
 use crate::matching::Mode;
-use crate::picture::{self, Limits, Picture, PictureError};
+use crate::picture::{self, Picture, PictureError};
 use crate::store::{Crop, Jpeg, NewTemplate};
-use crate::vision::{Examined, Purpose};
+use crate::vision::{Examined, LiveRule, Purpose};
 
 use super::Desk;
-use super::reply::{Enrolled, Failure, ImageOutcome, Nearest, Reply};
+use super::people::{nobody, parse};
 
 /// Longest side of the picture kept of an enrolment, in pixels.
 const KEPT_SIDE: u32 = 480;
 const KEPT_JPEG_QUALITY: u8 = 85;
 
-/// Looks of one person to be added.
-#[derive(Serialize, Deserialize)]
-pub struct Enrol {
-    /// Who.
-    pub person: String,
-    /// Needed for a new person.
-    pub name: Option<String>,
-    /// On what ground the face is kept.
-    pub consent: Option<String>,
-    /// First moment of access, milliseconds since 1970.
-    pub valid_from: Option<i64>,
-    /// Last moment of access, milliseconds since 1970.
-    pub valid_until: Option<i64>,
-    /// Enrol although the face is known under another id.
-    pub allow_duplicate: bool,
-    /// JPEG or PNG files.
-    pub images: Vec<NamedImage>,
-}
-
-impl std::fmt::Debug for Enrol {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Enrol({}, {} pictures, <redacted>)", self.person, self.images.len())
-    }
-}
-
-/// A file and its name.
-#[derive(Serialize, Deserialize)]
-pub struct NamedImage {
-    /// For the answer.
-    pub name: String,
-    /// JPEG or PNG.
-    pub bytes: Vec<u8>,
-}
-
-impl std::fmt::Debug for NamedImage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "NamedImage({} bytes, <redacted>)", self.bytes.len())
-    }
-}
-
-impl NamedImage {
-    /// Decodes within the limits of an upload and brings it into a frame's size.
-    pub(super) fn picture(&self) -> Result<Picture, Failure> {
-        picture::decode(&self.bytes, Limits::default())
-            .and_then(Picture::fit_frame)
-            .map_err(|e| Failure::input(format!("{}: {e}", self.name)))
-    }
-}
-
-struct Accepted {
+/// A look that is good enough.
+pub(super) struct Accepted {
     outcome: usize,
     template: NewTemplate,
     image: Option<Jpeg>,
 }
 
-impl Desk<'_> {
-    pub(super) fn enrol(&mut self, enrol: Enrol) -> Result<Reply, Failure> {
-        let id: PersonId =
-            enrol.person.parse().map_err(|e| Failure::input(format!("person id {:?}: {e}", enrol.person)))?;
-        let now = self.clock.now();
-        let known = self.store.person(&id)?;
-        let existing = self.store.templates(&id)?.len();
-        let pictures = self.store.images(&id)?.len();
-        let person = revised(known, &id, &enrol, now.utc)?;
+/// Looks and what is to be done with them.
+pub(super) struct Looks {
+    pub(super) outcomes: Vec<ImageOutcome>,
+    pub(super) accepted: Vec<Accepted>,
+}
 
-        let mut outcomes = Vec::with_capacity(enrol.images.len());
-        let mut accepted: Vec<Accepted> = Vec::new();
-        for image in &enrol.images {
-            let room = existing + accepted.len() < MAX_TEMPLATES;
-            let outcome = if room {
-                self.take(image, outcomes.len(), &mut accepted)?
-            } else {
-                refused(image, format!("the person has {MAX_TEMPLATES} templates already"))
-            };
-            outcomes.push(outcome);
+impl Desk {
+    /// Writes a person and enrols the pictures; `wanted`: at least one must be accepted.
+    pub(super) fn enrol(&self, caller: &Caller, put: &PersonPut, wanted: bool) -> Result<Reply, Refusal> {
+        let (id, person) = self.prepared(caller, put.id.as_deref(), put.presence, &put.profile)?;
+        if wanted && put.images.is_empty() {
+            return Err(Refusal::missing("images"));
         }
-        let nearest = self.nearest_other(&id, &accepted);
-        if let Some(near) = &nearest
-            && near.distance_to_threshold < 0.0
-            && !enrol.allow_duplicate
+        let mut looks = Looks { outcomes: Vec::new(), accepted: Vec::new() };
+        for image in &put.images {
+            let outcome = if looks.accepted.len() < MAX_TEMPLATES {
+                self.take(image, looks.outcomes.len(), &mut looks.accepted)?
+            } else {
+                refused(image, format!("a person has at most {MAX_TEMPLATES} templates"))
+            };
+            looks.outcomes.push(outcome);
+        }
+        drop(person);
+        self.write_looks(caller, &id, put, looks)
+    }
+
+    /// Takes a template made by the same model elsewhere.
+    pub(super) fn import(&self, caller: &Caller, import: &TemplateImport) -> Result<Reply, Refusal> {
+        let model = self.house.recognition.gallery().model();
+        if import.model_sha256 != model.to_string() {
+            return Err(Refusal::invalid(
+                "model_sha256",
+                format!("this door compares templates of model {model} and no other"),
+            ));
+        }
+        if import.quality > 100 {
+            return Err(Refusal::invalid("quality", "\"quality\" must be 0 to 100"));
+        }
+        let embedding = Embedding::from_stored(&import.values, import.scale)
+            .map_err(|e| Refusal::invalid("values", e.to_string()))?;
+        let put = PersonPut {
+            id: Some(import.id.clone()),
+            profile: import.profile.clone(),
+            allow_duplicate: import.allow_duplicate,
+            ..PersonPut::default()
+        };
+        let (id, _) = self.prepared(caller, put.id.as_deref(), put.presence, &put.profile)?;
+        let template = self.template(embedding, model, import.quality, TemplateSource::Import, None);
+        let outcome = ImageOutcome {
+            file: "template".into(),
+            template: None,
+            quality: Some(import.quality),
+            reasons: Vec::new(),
+        };
+        let accepted = vec![Accepted { outcome: 0, template, image: None }];
+        self.write_looks(caller, &id, &put, Looks { outcomes: vec![outcome], accepted })
+    }
+
+    /// Everything that can be said before a picture is looked at: id, presence, profile.
+    pub(super) fn prepared(
+        &self,
+        caller: &Caller,
+        id: Option<&str>,
+        presence: Presence,
+        profile: &Profile,
+    ) -> Result<(PersonId, Person), Refusal> {
+        let id = match id {
+            Some(id) => parse(id)?,
+            None => parse(&super::collections::drawn_id()?)?,
+        };
+        for collection in profile.collections.iter().flatten() {
+            self.check_collection("collections", collection)?;
+        }
+        let known = self.house.store.person(&id)?;
+        match (presence, &known) {
+            (Presence::New, Some(_)) => {
+                return Err(Refusal {
+                    person: Some(id.to_string()),
+                    ..Refusal::new(Code::Duplicate, format!("{id} is enrolled already"))
+                });
+            }
+            (Presence::Known, None) => return Err(nobody(&id)),
+            (Presence::Either | Presence::New | Presence::Known, _) => {}
+        }
+        let person = revised(known, &id, profile, self.house.clock.now().utc, &caller.name)?;
+        Ok((id, person))
+    }
+
+    /// Decides on the looks and writes all of it, alone.
+    pub(super) fn write_looks(
+        &self,
+        caller: &Caller,
+        id: &PersonId,
+        put: &PersonPut,
+        looks: Looks,
+    ) -> Result<Reply, Refusal> {
+        let Looks { mut outcomes, mut accepted } = looks;
+        let _changing = self.changing();
+        // Again: somebody else may have changed the person while the pictures were looked at.
+        let (_, mut person) = self.prepared(caller, Some(id.as_str()), put.presence, &put.profile)?;
+        let store = &self.house.store;
+        let before = store.templates(id)?;
+        let held = store.profile(id)?.map(|(_, held)| held).unwrap_or_default();
+
+        for late in accepted.split_off(accepted.len().min(MAX_TEMPLATES - held.templates.min(MAX_TEMPLATES)))
+        {
+            outcomes[late.outcome].reasons = vec![format!(
+                "the person has {} templates, at most {MAX_TEMPLATES} are kept",
+                held.templates
+            )];
+        }
+        let nearest = self.nearest_other(id, &accepted);
+        if let Some((other, distance)) = &nearest
+            && *distance < 0.0
+            && !put.allow_duplicate
         {
             let event = self
                 .event(EventKind::Duplicate)
-                .of(&id)
-                .with(format_args!("the same face is enrolled as {}", near.person));
-            self.store.append(&[event])?;
-            return Err(Failure::input(format!(
-                "the same face is already enrolled as {}; add the pictures there, or pass --allow-duplicate \
-                 if these really are two people",
-                near.person
-            )));
+                .of(id)
+                .with(format_args!("the same face is enrolled as {other}"));
+            store.append(&[event])?;
+            return Err(if caller.may(Scope::Persons) {
+                Refusal {
+                    person: Some(other.to_string()),
+                    ..Refusal::new(Code::Duplicate, format!("the same face is already enrolled as {other}"))
+                }
+            } else {
+                Refusal::new(Code::Duplicate, "the same face is already enrolled under another id")
+            });
         }
-        if accepted.is_empty() {
-            let reasons = outcomes.iter().flat_map(|o| &o.reasons).next().cloned().unwrap_or_default();
-            let event = self.event(EventKind::EnrollFail).of(&id).with(format_args!("{reasons}"));
-            self.store.append(&[event])?;
-            let rows: Vec<_> =
-                outcomes.iter().map(|o| format!("{}: {}", o.file, o.reasons.join(", "))).collect();
-            return Err(Failure::input(format!("no picture could be used: {}", rows.join("; "))));
+        if accepted.is_empty() && !outcomes.is_empty() {
+            let first = outcomes.iter().flat_map(|o| &o.reasons).next().cloned().unwrap_or_default();
+            let event = self.event(EventKind::EnrollFail).of(id).with(format_args!("{first}"));
+            store.append(&[event])?;
+            let rows: Vec<_> = outcomes.iter().map(|o| named(&o.file, &o.reasons.join(", "))).collect();
+            return Err(Refusal {
+                reasons: outcomes.iter().flat_map(|o| o.reasons.iter().map(|r| reason_name(r))).collect(),
+                ..Refusal::new(Code::FaceQuality, format!("no picture could be used: {}", rows.join("; ")))
+            });
         }
 
+        if held.templates + accepted.len() > 0 && person.status == PersonStatus::Pending {
+            person.status = PersonStatus::Active;
+        }
         let added = accepted.len();
-        let event = self.event(EventKind::EnrollOk).of(&id).with(format_args!("templates added: {added}"));
-        // The first pictures are kept; there is room for three.
-        let room = MAX_IMAGES.saturating_sub(pictures);
-        let images: Vec<Jpeg> = accepted.iter_mut().filter_map(|a| a.image.take()).take(room).collect();
+        let kind = if added > 0 { EventKind::EnrollOk } else { EventKind::PersonChanged };
+        let event = self.event(kind).of(id);
+        let event = if added > 0 { event.with(format_args!("templates added: {added}")) } else { event };
+        let mut images: Vec<Jpeg> = accepted.iter_mut().filter_map(|a| a.image.take()).collect();
         let (rows, templates): (Vec<usize>, Vec<NewTemplate>) =
             accepted.into_iter().map(|a| (a.outcome, a.template)).unzip();
-        let ids = self.store.enrol(&person, &templates, &images, &[event])?;
+        let replace = put.replace_images && added > 0;
+        // The first pictures are kept; there is room for three.
+        let room = if replace { MAX_IMAGES } else { MAX_IMAGES.saturating_sub(held.images) };
+        images.truncate(room);
+        let kept_now: &[Jpeg] = if replace { &[] } else { &images };
+        let ids = store.enrol(&person, &templates, kept_now, &[event])?;
         for (row, template) in rows.into_iter().zip(&ids) {
             outcomes[row].template = Some(template.0);
         }
-        self.refresh(&id)?;
+        // New looks first, so that the person is never without one.
+        self.refresh(id)?;
+        let mut count = held.templates + ids.len();
+        if replace {
+            let old: Vec<TemplateId> = before.iter().map(|t| t.id).collect();
+            store.delete_looks(id, &old, true, &[self.event(EventKind::ImageDeleted).of(id)])?;
+            store.enrol(&person, &[], &images, &[])?;
+            self.refresh(id)?;
+            count = ids.len();
+        }
         Ok(Reply::Enrolled(Enrolled {
-            person: enrol.person,
-            templates: existing + ids.len(),
+            person: id.to_string(),
+            templates: count,
             images: outcomes,
-            nearest_other: nearest,
+            nearest_other: nearest.map(|(other, distance)| Nearest {
+                person: caller.may(Scope::Persons).then(|| other.to_string()),
+                distance_to_threshold: caller.may(Scope::Scores).then_some(distance),
+            }),
         }))
     }
 
     /// One picture: accepted into `accepted`, or refused with the reasons.
     fn take(
-        &mut self,
-        image: &NamedImage,
+        &self,
+        image: &Photo,
         index: usize,
         accepted: &mut Vec<Accepted>,
-    ) -> Result<ImageOutcome, Failure> {
+    ) -> Result<ImageOutcome, Refusal> {
         let picture = match image.picture() {
             Ok(picture) => picture,
             Err(failure) => return Ok(refused(image, failure.message)),
         };
-        let examined = self.eyes.examine(&picture, Purpose::Enrol)?;
+        let examined = self.eyes.examine(&picture, Purpose::Enrol, LiveRule::Trusted)?;
+        self.judge(&image.name, &examined, picture, TemplateSource::Image, index, accepted)
+    }
+
+    /// What an examined picture is worth for an enrolment.
+    pub(super) fn judge(
+        &self,
+        name: &str,
+        examined: &Examined,
+        picture: Picture,
+        source: TemplateSource,
+        index: usize,
+        accepted: &mut Vec<Accepted>,
+    ) -> Result<ImageOutcome, Refusal> {
         let quality = examined.quality.overall();
+        let row =
+            |reasons| ImageOutcome { file: name.to_owned(), template: None, quality: Some(quality), reasons };
         let Some(embedding) = examined.embedding.clone().filter(|_| examined.reasons.is_empty()) else {
-            return Ok(ImageOutcome {
-                file: image.name.clone(),
-                template: None,
-                quality: Some(quality),
-                reasons: explained(&examined),
-            });
+            return Ok(row(explained(examined)));
         };
         let crop = examined
             .aligned
             .as_ref()
-            .filter(|_| self.keep.crops)
+            .filter(|_| self.house.keep.crops)
             .map(|face| Crop { side: face.side() as u16, rgb: face.rgb().to_vec() });
-        let image_kept = self.keep.images.then(|| kept(picture)).transpose();
-        let template = NewTemplate {
-            embedding,
-            model: self.recognition.gallery().model(),
-            epoch: 0,
-            quality,
-            source: TemplateSource::Image,
-            created_at: self.clock.now().utc,
-            crop,
-        };
-        accepted.push(Accepted {
-            outcome: index,
-            template,
-            image: image_kept.map_err(|e| Failure::input(format!("{}: {e}", image.name)))?,
-        });
-        Ok(ImageOutcome {
-            file: image.name.clone(),
-            template: None,
-            quality: Some(quality),
-            reasons: Vec::new(),
-        })
+        let image = self
+            .house
+            .keep
+            .images
+            .then(|| kept(picture))
+            .transpose()
+            .map_err(|e| Refusal::new(Code::Internal, named(name, &e.to_string())))?;
+        let model = self.house.recognition.gallery().model();
+        let template = self.template(embedding, model, quality, source, crop);
+        accepted.push(Accepted { outcome: index, template, image });
+        Ok(row(Vec::new()))
     }
 
-    /// The other person who comes nearest to any of the accepted looks.
-    fn nearest_other(&self, id: &PersonId, accepted: &[Accepted]) -> Option<Nearest> {
-        let gallery = self.recognition.gallery();
-        let threshold = self.recognition.policy().threshold(gallery.templates() + accepted.len());
+    fn template(
+        &self,
+        embedding: Embedding,
+        model: ModelId,
+        quality: u8,
+        source: TemplateSource,
+        crop: Option<Crop>,
+    ) -> NewTemplate {
+        let created_at = self.house.clock.now().utc;
+        NewTemplate { embedding, model, epoch: 0, quality, source, created_at, crop }
+    }
+
+    /// The other person who comes nearest to any of the accepted looks, and how far below the threshold they stay.
+    fn nearest_other(&self, id: &PersonId, accepted: &[Accepted]) -> Option<(PersonId, f32)> {
+        let gallery = self.house.recognition.gallery();
+        let threshold = self.house.recognition.policy().threshold(gallery.templates() + accepted.len());
         accepted
             .iter()
-            .flat_map(|a| gallery.candidates(&a.template.embedding, 2, Mode::Accurate))
-            .filter(|candidate| candidate.id != *id)
-            .max_by(|a, b| a.score.get().total_cmp(&b.score.get()))
-            .map(|candidate| Nearest {
-                person: candidate.id.as_str().to_owned(),
-                distance_to_threshold: threshold.get() - candidate.score.get(),
+            .flat_map(|a| {
+                gallery.candidates_where(&a.template.embedding, 1, Mode::Accurate, |e| e.id() != id)
             })
+            .max_by(|a, b| a.score.get().total_cmp(&b.score.get()))
+            .map(|candidate| (candidate.id, threshold.get() - candidate.score.get()))
     }
 }
 
 /// The person as they will be: the known one changed, or a new one.
-fn revised(known: Option<Person>, id: &PersonId, enrol: &Enrol, now: Utc) -> Result<Person, Failure> {
-    let name = match &enrol.name {
-        Some(name) => Some(
-            heapless::String::try_from(name.trim())
-                .ok()
-                .filter(|n| !n.is_empty() && !n.chars().any(char::is_control))
-                .ok_or_else(|| {
-                    Failure::input("--name needs 1 to 128 bytes of text without control characters")
-                })?,
-        ),
-        None => None,
+fn revised(
+    known: Option<Person>,
+    id: &PersonId,
+    profile: &Profile,
+    now: Utc,
+    by: &str,
+) -> Result<Person, Refusal> {
+    let mut person = if let Some(person) = known {
+        person
+    } else {
+        let name = profile.name.as_deref().ok_or_else(|| Refusal {
+            message: format!("{id} is new here and needs a name"),
+            ..Refusal::missing("name")
+        })?;
+        let mut person = Person::new(id.clone(), clipped(name), now);
+        person.status = PersonStatus::Pending;
+        person
     };
-    let mut person = match (known, name) {
-        (Some(mut person), name) => {
-            if let Some(name) = name {
-                person.name = name;
-            }
-            person
-        }
-        (None, Some(name)) => Person::new(id.clone(), name, now),
-        (None, None) => {
-            return Err(Failure::input(format!(
-                "{id} is new here and needs a name: add --name 'First Last'"
-            )));
-        }
-    };
-    if let Some(basis) = &enrol.consent {
-        person.consent =
-            Some(Consent { basis: clipped(basis), at: now, by: clipped("operator at the board") });
-    }
-    if enrol.valid_from.is_some() {
-        person.valid_from = enrol.valid_from.map(Utc);
-    }
-    if enrol.valid_until.is_some() {
-        person.valid_until = enrol.valid_until.map(Utc);
-    }
-    if let (Some(from), Some(until)) = (person.valid_from, person.valid_until)
-        && from >= until
-    {
-        return Err(Failure::input("--valid-from must lie before --valid-until"));
-    }
-    if person.status == PersonStatus::Pending {
-        person.status = PersonStatus::Active;
-    }
+    let by = if by == "board" { "operator at the board" } else { by };
+    profile.apply(&mut person, now, by)?;
     person.modified_date = now;
     Ok(person)
 }
 
-fn refused(image: &NamedImage, reason: String) -> ImageOutcome {
+fn refused(image: &Photo, reason: String) -> ImageOutcome {
     ImageOutcome { file: image.name.clone(), template: None, quality: None, reasons: vec![reason] }
+}
+
+fn named(name: &str, text: &str) -> String {
+    if name.is_empty() { text.to_owned() } else { format!("{name}: {text}") }
+}
+
+/// `yaw` of `yaw (the head is turned to the side)`.
+fn reason_name(explained: &str) -> String {
+    explained.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Why a face was not good enough, as a refusal.
+pub(super) fn quality_refusal(name: &str, examined: &Examined) -> Refusal {
+    Refusal {
+        reasons: examined.reasons.iter().map(|r| r.name().to_owned()).collect(),
+        ..Refusal::new(Code::FaceQuality, named(name, &explained(examined).join(", ")))
+    }
 }
 
 /// The reasons with the advice that a person with a camera can follow.

@@ -1,123 +1,87 @@
-//! One handler for each operation, whoever asks: the command line, the running door's socket, later HTTP and MQTT.
+//! One handler for each operation, whoever asks: the command line, the running door's socket, HTTP, MQTT.
 //!
-//! Owns: requests, replies and their wording. Does not own: transports, storage, recognition.
-//! Invariants: enrolment and identification go through `vision::Vision::examine`, the same code and thresholds as
-//! the walk-up; whatever changes people changes the gallery in memory before it answers.
+//! Owns: what each command does and who may give it. Does not own: the words (`link::wire`), transports, storage,
+//! recognition.
+//! Invariants: every command is checked for its scope here, whatever the transport checked before; enrolment and
+//! identification go through `vision::Vision::examine`, the same code and thresholds as the walk-up; whatever
+//! changes people changes the gallery in memory before it answers; changes of people happen one after the other.
 
+mod collections;
 mod enroll;
 mod look;
 mod people;
-mod reply;
+mod say;
 mod status;
+mod tokens;
 
 use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{DoorId, Event, EventKind, PersonId};
+use crate::link::wire::{Caller, Code, Command, DoorOrder, DoorStatus, Operations, Refusal, Reply};
 use crate::picture::Picture;
 use crate::ports::Clock;
 use crate::store::{Store, StoreError};
-use crate::vision::{Examined, Purpose, Vision};
+use crate::vision::{Examined, LiveRule, Purpose, Vision};
 
+use super::identity::Identity;
 use super::recognition::{ExamineError, Recognition, RecognitionError};
+use super::tokens::Tokens;
 use super::wiring::WiringError;
-
-pub use enroll::{Enrol, NamedImage};
-pub use reply::{ExportText, Failure, Reply, Trouble};
-pub use status::DoorStatus;
 
 /// The gallery's file in the data folder.
 pub const GALLERY: &str = "gallery.redb";
 
-/// What can be asked.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Request {
-    /// Add looks of a person.
-    Enroll(Enrol),
-    /// Who is this?
-    Identify(NamedImage),
-    /// Are these the same?
-    Verify(NamedImage, NamedImage),
-    /// People in the order of their ids.
-    ListPersons {
-        /// Page, from 0.
-        page: u32,
-        /// At most so many.
-        limit: u16,
-    },
-    /// One person.
-    ShowPerson(String),
-    /// Erase.
-    DeletePerson(String),
-    /// All that is held on one person.
-    ExportPerson(String),
-    /// Events, oldest first.
-    ListEvents {
-        /// From this number on.
-        from: u64,
-        /// At most so many.
-        limit: u16,
-    },
-    /// Check the chain.
-    VerifyEvents,
-    /// What this door is made of.
-    Status,
-    /// Move the door.
-    Door(DoorOrder),
-}
-
-/// What an operator may order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DoorOrder {
-    /// Say how it stands.
-    State,
-    /// Let somebody in.
-    Open,
-    /// End every hold.
-    Lock,
-    /// Lock against everyone.
-    Lockdown,
-    /// End a lockdown or a hold.
-    Release,
-}
-
 /// Whoever can examine a picture: the process's own vision, or the running door's between two frames.
-pub trait Eyes {
-    /// As [`crate::vision::Vision::examine`].
+pub trait Eyes: Send + Sync {
+    /// As [`Vision::examine_live`].
     ///
     /// # Errors
-    /// As there.
-    fn examine(&mut self, picture: &Picture, purpose: Purpose) -> Result<Box<Examined>, ExamineError>;
+    /// As there, and when the door has too much to look at.
+    fn examine(
+        &self,
+        picture: &Picture,
+        purpose: Purpose,
+        rule: LiveRule,
+    ) -> Result<Box<Examined>, ExamineError>;
 }
 
 /// The running door, as far as commands may touch it.
-pub trait DoorHandle {
+pub trait DoorHandle: Send + Sync {
     /// Carries out an order, says how the door stands then.
     ///
     /// # Errors
     /// When the door's loop does not take it: the queue is full.
-    fn order(&mut self, order: DoorOrder) -> Result<DoorStatus, Failure>;
+    fn order(&self, order: DoorOrder, by: &str) -> Result<DoorStatus, Refusal>;
 }
 
-/// Everything a handler works with.
-pub struct Desk<'a> {
+/// What the handlers share with the rest of the process.
+pub struct House {
     /// The gallery and the journal on disk.
-    pub store: &'a Store,
+    pub store: Arc<Store>,
     /// The gallery in memory and its thresholds.
-    pub recognition: &'a Recognition,
-    /// Who examines pictures; opened at the first use.
-    pub eyes: &'a mut dyn Eyes,
-    /// The running door, where there is one.
-    pub door: Option<&'a mut dyn DoorHandle>,
+    pub recognition: Arc<Recognition>,
     /// Time.
-    pub clock: &'a dyn Clock,
+    pub clock: Arc<dyn Clock>,
     /// What is kept of an enrolment.
     pub keep: Keep,
     /// The folder of gallery, journal and key.
     pub data: PathBuf,
     /// Which door events are about.
     pub door_id: DoorId,
+    /// Every setting in force, as JSON.
+    pub settings: String,
+}
+
+/// Everything a handler works with; shared by all transports.
+pub struct Desk {
+    house: House,
+    eyes: Box<dyn Eyes>,
+    door: Option<Box<dyn DoorHandle>>,
+    tokens: Tokens,
+    identity: Identity,
+    /// Held by whatever reads a person, decides and writes.
+    changes: Mutex<()>,
 }
 
 /// What is kept of an enrolment beside the template.
@@ -129,90 +93,202 @@ pub struct Keep {
     pub images: bool,
 }
 
-impl Desk<'_> {
-    /// Does what is asked.
-    pub fn handle(&mut self, request: Request) -> Reply {
-        self.dispatch(request).unwrap_or_else(Reply::Failed)
+impl Desk {
+    /// The handlers, with the eyes they examine pictures with and the door, where one runs.
+    ///
+    /// # Errors
+    /// When the tokens or the device's key cannot be read.
+    pub fn new(
+        house: House,
+        eyes: Box<dyn Eyes>,
+        door: Option<Box<dyn DoorHandle>>,
+    ) -> Result<Self, StoreError> {
+        let tokens = Tokens::load(Arc::clone(&house.store))?;
+        let identity = Identity::new(Arc::clone(&house.store));
+        Ok(Self { house, eyes, door, tokens, identity, changes: Mutex::new(()) })
     }
 
-    fn dispatch(&mut self, request: Request) -> Result<Reply, Failure> {
-        match request {
-            Request::Enroll(enrol) => self.enrol(enrol),
-            Request::Identify(image) => self.identify(&image),
-            Request::Verify(a, b) => self.verify(&a, &b),
-            Request::ListPersons { page, limit } => self.list_persons(page, limit),
-            Request::ShowPerson(id) => self.show_person(&id),
-            Request::DeletePerson(id) => self.delete_person(&id),
-            Request::ExportPerson(id) => self.export_person(&id),
-            Request::ListEvents { from, limit } => self.list_events(from, limit),
-            Request::VerifyEvents => self.verify_events(),
-            Request::Status => self.status(),
-            Request::Door(order) => match &mut self.door {
-                Some(door) => door.order(order).map(Reply::Door),
-                None => Err(Failure::new(
-                    Trouble::Device,
-                    "no door runs on this data folder; start it with: ostiary run --board FILE",
-                )),
-            },
+    /// Who may come in over a network.
+    #[must_use]
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Who this device is.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Examines pictures.
+    #[must_use]
+    pub fn eyes(&self) -> &dyn Eyes {
+        &*self.eyes
+    }
+
+    fn dispatch(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
+        match command {
+            Command::PutPerson(put) => self.enrol(caller, &put, false),
+            Command::Enrol(put) => self.enrol(caller, &put, true),
+            Command::EnrolTemplate(import) => self.import(caller, &import),
+            Command::GetPerson(id) => self.show_person(&id),
+            Command::ListPersons(query) => self.list_persons(&query),
+            Command::DeletePerson(id) => self.delete_person(&id),
+            Command::DeleteImages(id) => self.delete_images(&id),
+            Command::ExportPerson(id) => self.export_person(&id),
+            Command::PutCollection(put) => self.put_collection(&put),
+            Command::GetCollection(id) => self.get_collection(&id),
+            Command::ListCollections => self.list_collections(),
+            Command::DeleteCollection(id) => self.delete_collection(&id),
+            Command::Search(query) => self.search(caller, &query),
+            Command::Identify(photo) => self.identify(caller, &photo),
+            Command::Compare(compare) => self.compare(caller, &compare),
+            Command::Live(query) => self.live(caller, &query),
+            Command::OneToN(question) => self.one_to_n(caller, question),
+            Command::EnrolCamera(_)
+            | Command::CameraProgress
+            | Command::EnrolCancel
+            | Command::StartSession(_)
+            | Command::GetSession(_) => Err(no_camera()),
+            Command::ListEvents(query) => self.list_events(&query),
+            Command::VerifyEvents => self.verify_events(),
+            Command::Status => self.status(),
+            Command::Door(order) => self.door_handle()?.order(order, &caller.name).map(Reply::Door),
+            Command::GetConfig => {
+                Ok(Reply::Document(crate::link::wire::Document(self.house.settings.clone())))
+            }
+            Command::CreateToken(new) => self.create_token(&new),
+            Command::ListTokens => Ok(Reply::Tokens(self.tokens.list(self.house.clock.now().utc))),
+            Command::RevokeToken(id) => self.revoke_token(&id),
+            Command::Setup { code, name } => self.setup(&code.0, &name),
         }
+    }
+
+    fn door_handle(&self) -> Result<&dyn DoorHandle, Refusal> {
+        self.door.as_deref().ok_or_else(|| {
+            Refusal::new(
+                Code::Unavailable,
+                "no door runs on this data folder; start it with: ostiary run --board FILE",
+            )
+        })
     }
 
     fn event(&self, kind: EventKind) -> Event {
-        Event::new(kind, self.door_id, self.clock.now())
+        Event::new(kind, self.house.door_id, self.house.clock.now())
     }
 
     /// Brings a person in memory to what is on disk.
-    fn refresh(&self, id: &PersonId) -> Result<(), Failure> {
-        match self.store.person(id)? {
-            Some(person) => self.recognition.upsert(&person, &self.store.templates(id)?)?,
-            None => self.recognition.remove(id),
+    fn refresh(&self, id: &PersonId) -> Result<(), Refusal> {
+        match self.house.store.person(id)? {
+            Some(person) => self.house.recognition.upsert(&person, &self.house.store.templates(id)?)?,
+            None => self.house.recognition.remove(id),
         }
         Ok(())
     }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        // Nothing is kept in it that a panic could leave half done.
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl From<StoreError> for Failure {
+impl Operations for Desk {
+    fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
+        if let Some(scope) = command.scope().filter(|scope| !caller.may(*scope)) {
+            return Err(Refusal::new(Code::Forbidden, format!("the scope {:?} is needed", scope.name())));
+        }
+        self.dispatch(caller, command)
+    }
+
+    fn caller(&self, secret: &str) -> Option<Caller> {
+        self.tokens.caller(secret, self.house.clock.now().utc)
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], Refusal> {
+        Ok(self.identity.sign(message)?)
+    }
+
+    fn public_key(&self) -> Result<[u8; 32], Refusal> {
+        Ok(self.identity.public_key()?)
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.house.clock.now().utc.0
+    }
+
+    fn mono_ms(&self) -> u64 {
+        self.house.clock.now().mono.0
+    }
+}
+
+fn no_camera() -> Refusal {
+    Refusal::new(Code::Unavailable, "no camera runs here; start the door with: ostiary run --board FILE")
+}
+
+impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self::new(Trouble::Store, error.to_string())
-    }
-}
-
-impl From<RecognitionError> for Failure {
-    fn from(error: RecognitionError) -> Self {
-        Self::new(Trouble::Store, error.to_string())
-    }
-}
-
-impl From<ExamineError> for Failure {
-    fn from(error: ExamineError) -> Self {
-        let trouble = match &error {
-            ExamineError::Picture(_) => Trouble::Input,
-            ExamineError::Vision(_) | ExamineError::Models(_) => Trouble::Model,
-            ExamineError::Busy => Trouble::Device,
+        let code = match &error {
+            StoreError::NoSuchPerson(_) | StoreError::NoSuchTemplate { .. } => Code::NotFound,
+            StoreError::TooMany { .. } => Code::Conflict,
+            StoreError::Key(_)
+            | StoreError::InUse(_)
+            | StoreError::WrongKey(_)
+            | StoreError::Version { .. }
+            | StoreError::Missing(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Io(_)
+            | StoreError::BadCrop { .. }
+            | StoreError::AckAhead { .. }
+            | StoreError::BrokenChain(_)
+            | StoreError::NotErased { .. }
+            | StoreError::Random(_) => Code::Storage,
         };
-        Self::new(trouble, error.to_string())
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<RecognitionError> for Refusal {
+    fn from(error: RecognitionError) -> Self {
+        Self::new(Code::Storage, error.to_string())
+    }
+}
+
+impl From<ExamineError> for Refusal {
+    fn from(error: ExamineError) -> Self {
+        let code = match &error {
+            ExamineError::Picture(_) => Code::InvalidParameter,
+            ExamineError::Vision(_) | ExamineError::Models(_) => Code::Models,
+            ExamineError::Busy => return Self::busy(error.to_string()),
+        };
+        Self::new(code, error.to_string())
     }
 }
 
 /// Eyes that are opened when they are first needed: most commands never look at a picture.
 pub struct LazyEyes<F> {
     open: F,
-    vision: Option<Vision>,
+    vision: Mutex<Option<Vision>>,
 }
 
-impl<F: FnMut() -> Result<Vision, WiringError>> LazyEyes<F> {
+impl<F: Fn() -> Result<Vision, WiringError> + Send + Sync> LazyEyes<F> {
     /// Eyes that `open` makes.
     pub const fn new(open: F) -> Self {
-        Self { open, vision: None }
+        Self { open, vision: Mutex::new(None) }
     }
 }
 
-impl<F: FnMut() -> Result<Vision, WiringError>> Eyes for LazyEyes<F> {
-    fn examine(&mut self, picture: &Picture, purpose: Purpose) -> Result<Box<Examined>, ExamineError> {
-        let vision = match self.vision.take() {
+impl<F: Fn() -> Result<Vision, WiringError> + Send + Sync> Eyes for LazyEyes<F> {
+    fn examine(
+        &self,
+        picture: &Picture,
+        purpose: Purpose,
+        rule: LiveRule,
+    ) -> Result<Box<Examined>, ExamineError> {
+        let mut guard = self.vision.lock().unwrap_or_else(PoisonError::into_inner);
+        let vision = match guard.take() {
             Some(vision) => vision,
             None => (self.open)().map_err(Box::new)?,
         };
-        super::recognition::examine(self.vision.insert(vision), picture, purpose)
+        super::recognition::examine(guard.insert(vision), picture, purpose, rule)
     }
 }

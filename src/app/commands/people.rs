@@ -6,97 +6,172 @@
 use jiff::Timestamp;
 
 use crate::domain::{EventKind, EventSeq, Person, PersonId, Utc};
-use crate::store::{Entry, Filter};
+use crate::link::wire::{
+    Code, Document, Erased, EventPage, EventQuery, Moment, PersonPage, PersonQuery, PersonView, Refusal,
+    Reply, person_status,
+};
+use crate::store::{Entry, Filter, Held, Receipt};
 
 use super::Desk;
-use super::reply::{Erased, ExportText, Failure, PersonRow, PersonView, Persons, Reply};
 
-impl Desk<'_> {
-    pub(super) fn list_persons(&mut self, page: u32, limit: u16) -> Result<Reply, Failure> {
-        let page = self.store.people(&Filter::default(), page as usize, usize::from(limit))?;
-        let persons = page.people.iter().map(|p| self.row(p)).collect::<Result<_, Failure>>()?;
-        Ok(Reply::Persons(Persons { persons, total: page.total }))
+/// Events opened for one page of a filtered list; the page then ends and says where to go on.
+const SCAN: usize = 20_000;
+const BATCH: usize = 256;
+
+impl Desk {
+    pub(super) fn list_persons(&self, query: &PersonQuery) -> Result<Reply, Refusal> {
+        if query.limit == 0 || query.limit > 1_000 {
+            return Err(Refusal::invalid("limit", "\"limit\" must be 1 to 1000"));
+        }
+        let filter = Filter {
+            status: query.status.as_deref().map(person_status).transpose()?,
+            collection: query.collection.clone(),
+            name: query.name.clone(),
+        };
+        let page = self.house.store.people(&filter, query.page as usize, usize::from(query.limit))?;
+        let persons = page.people.iter().zip(&page.held).map(|(p, held)| view(p, *held)).collect();
+        Ok(Reply::Persons(PersonPage { persons, total: page.total }))
     }
 
-    pub(super) fn show_person(&mut self, id: &str) -> Result<Reply, Failure> {
+    pub(super) fn show_person(&self, id: &str) -> Result<Reply, Refusal> {
         let id = parse(id)?;
-        let p = &self.store.person(&id)?.ok_or_else(|| nobody(&id))?;
-        let templates = self.store.templates(&id)?;
-        let looks = templates.iter().map(|t| {
-            format!("{}: quality {}, {}, {}", t.id.0, t.quality, t.source.name(), when(t.created_at))
-        });
-        Ok(Reply::Person(Box::new(PersonView {
-            row: self.row(p)?,
-            notes: p.notes.as_str().to_owned(),
-            groups: p.groups.iter().map(|g| g.as_str().to_owned()).collect(),
-            valid_from: p.valid_from.map(when),
-            valid_until: p.valid_until.map(when),
-            consent: p.consent.as_ref().map(|c| format!("{} ({}, by {})", c.basis, when(c.at), c.by)),
-            created: when(p.create_date),
-            modified: when(p.modified_date),
-            looks: looks.collect(),
-            images: self.store.images(&id)?.len(),
-            crops: self.store.crops(&id)?.len(),
-        })))
+        let (person, held) = self.house.store.profile(&id)?.ok_or_else(|| nobody(&id))?;
+        let mut view = view(&person, held);
+        view.looks = self
+            .house
+            .store
+            .templates(&id)?
+            .iter()
+            .map(|t| {
+                format!("{}: quality {}, {}, {}", t.id.0, t.quality, t.source.name(), when(t.created_at))
+            })
+            .collect();
+        Ok(Reply::Person(Box::new(view)))
     }
 
-    pub(super) fn delete_person(&mut self, id: &str) -> Result<Reply, Failure> {
+    pub(super) fn delete_person(&self, id: &str) -> Result<Reply, Refusal> {
         let id = parse(id)?;
-        if !self.store.has_person(&id) {
+        let _changing = self.changing();
+        if !self.house.store.has_person(&id) {
             return Err(nobody(&id));
         }
         let event = self.event(EventKind::PersonDeleted).of(&id);
         // Whatever becomes of the file, the person must not be let in any more.
-        self.recognition.remove(&id);
-        let receipt = self.store.delete_person(&id, &[event])?;
-        Ok(Reply::Erased(Erased {
-            person: id.as_str().to_owned(),
-            templates: receipt.templates,
-            images: receipt.images,
-            crops: receipt.crops,
-            patterns: receipt.patterns,
-            found_before: receipt.found_before,
-            bytes_searched: receipt.bytes_searched,
-            occurrences: receipt.occurrences,
-        }))
+        self.house.recognition.remove(&id);
+        let receipt = self.house.store.delete_person(&id, &[event])?;
+        Ok(Reply::Erased(erased(&id, &receipt)))
     }
 
-    pub(super) fn export_person(&mut self, id: &str) -> Result<Reply, Failure> {
+    pub(super) fn delete_images(&self, id: &str) -> Result<Reply, Refusal> {
         let id = parse(id)?;
-        if !self.store.has_person(&id) {
+        let _changing = self.changing();
+        let (_, held) = self.house.store.profile(&id)?.ok_or_else(|| nobody(&id))?;
+        if held.images == 0 {
+            // Nothing to erase: the file need not be rewritten.
+            return Ok(Reply::Erased(erased(&id, &Receipt::default())));
+        }
+        let event = self.event(EventKind::ImageDeleted).of(&id);
+        let receipt = self.house.store.delete_images(&id, &[event])?;
+        Ok(Reply::Erased(erased(&id, &receipt)))
+    }
+
+    pub(super) fn export_person(&self, id: &str) -> Result<Reply, Refusal> {
+        let id = parse(id)?;
+        if !self.house.store.has_person(&id) {
             return Err(nobody(&id));
         }
-        let export = self.store.export_person(&id)?;
-        serde_json::to_string_pretty(&export).map(|text| Reply::Export(ExportText(text))).map_err(|e| {
-            Failure::new(super::Trouble::Store, format!("the export cannot be written as JSON: {e}"))
-        })
+        let export = self.house.store.export_person(&id)?;
+        serde_json::to_string_pretty(&export)
+            .map(|text| Reply::Document(Document(text)))
+            .map_err(|e| Refusal::new(Code::Internal, format!("the export cannot be written as JSON: {e}")))
     }
 
-    fn row(&self, person: &Person) -> Result<PersonRow, Failure> {
-        Ok(PersonRow {
-            id: person.id.as_str().to_owned(),
-            name: person.name.as_str().to_owned(),
-            status: person.status.name().to_owned(),
-            templates: self.store.templates(&person.id)?.len(),
-        })
+    pub(super) fn list_events(&self, query: &EventQuery) -> Result<Reply, Refusal> {
+        if query.limit == 0 || query.limit > 10_000 {
+            return Err(Refusal::invalid("limit", "\"limit\" must be 1 to 10000"));
+        }
+        let kind = query.kind.as_deref().map(|name| {
+            EventKind::from_name(name)
+                .ok_or_else(|| Refusal::invalid("type", format!("there are no {name:?} events")))
+        });
+        let kind = kind.transpose()?;
+        let person = query.person.as_deref().map(parse).transpose()?;
+        let wanted = |entry: &Entry| {
+            kind.is_none_or(|k| entry.event.kind == k)
+                && person.as_ref().is_none_or(|p| entry.event.person.as_ref() == Some(p))
+        };
+        let newest = self.house.store.newest()?.map_or(0, |entry| entry.seq.0);
+        let (mut events, mut next, mut opened) = (Vec::new(), query.from.max(1), 0);
+        'pages: while opened < SCAN && events.len() < usize::from(query.limit) {
+            let batch = self.house.store.read_events(EventSeq(next), BATCH)?;
+            if batch.is_empty() {
+                break;
+            }
+            opened += batch.len();
+            for entry in &batch {
+                next = entry.seq.0 + 1;
+                if wanted(entry) {
+                    events.push(entry.json());
+                    if events.len() == usize::from(query.limit) {
+                        break 'pages;
+                    }
+                }
+            }
+        }
+        Ok(Reply::Events(EventPage { events, next, newest }))
     }
 
-    pub(super) fn list_events(&mut self, from: u64, limit: u16) -> Result<Reply, Failure> {
-        let events = self.store.read_events(EventSeq(from), usize::from(limit))?;
-        Ok(Reply::Events(events.iter().map(Entry::json).collect()))
-    }
-
-    pub(super) fn verify_events(&mut self) -> Result<Reply, Failure> {
-        Ok(Reply::Chain { events: self.store.verify_chain()? })
+    pub(super) fn verify_events(&self) -> Result<Reply, Refusal> {
+        Ok(Reply::Chain { events: self.house.store.verify_chain()? })
     }
 }
 
-fn parse(id: &str) -> Result<PersonId, Failure> {
-    id.parse().map_err(|e| Failure::input(format!("person id {id:?}: {e}")))
+/// The id, checked.
+pub(super) fn parse(id: &str) -> Result<PersonId, Refusal> {
+    id.parse().map_err(|e| Refusal::invalid("id", format!("person id {id:?}: {e}")))
 }
 
-fn nobody(id: &PersonId) -> Failure {
-    Failure::input(format!("there is no person {id}; see: ostiary persons list"))
+/// There is no such person.
+pub(super) fn nobody(id: &PersonId) -> Refusal {
+    Refusal::new(Code::NotFound, format!("there is no person {id}"))
+}
+
+/// A person as a client sees them.
+pub(super) fn view(p: &Person, held: Held) -> PersonView {
+    let texts = |labels: &[crate::domain::person::Label]| labels.iter().map(ToString::to_string).collect();
+    PersonView {
+        id: p.id.as_str().to_owned(),
+        name: p.name.as_str().to_owned(),
+        notes: p.notes.as_str().to_owned(),
+        gender: p.gender.as_str().to_owned(),
+        nationality: p.nationality.as_str().to_owned(),
+        date_of_birth: p.date_of_birth.as_str().to_owned(),
+        status: p.status.name().to_owned(),
+        groups: texts(&p.groups),
+        collections: texts(&p.collections),
+        valid_from: p.valid_from.map(|t| Moment(t.0)),
+        valid_until: p.valid_until.map(|t| Moment(t.0)),
+        consent: p.consent.as_ref().map(|c| format!("{} ({}, by {})", c.basis, when(c.at), c.by)),
+        create_date: Moment(p.create_date.0),
+        modified_date: Moment(p.modified_date.0),
+        templates: held.templates,
+        images: held.images,
+        crops: held.crops,
+        looks: Vec::new(),
+    }
+}
+
+fn erased(id: &PersonId, receipt: &Receipt) -> Erased {
+    Erased {
+        person: id.as_str().to_owned(),
+        templates: receipt.templates,
+        images: receipt.images,
+        crops: receipt.crops,
+        patterns: receipt.patterns,
+        found_before: receipt.found_before,
+        bytes_searched: receipt.bytes_searched,
+        occurrences: receipt.occurrences,
+    }
 }
 
 /// RFC 3339 in UTC, to the second.

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 
 use crate::app::AppError;
 use crate::app::cli::DemoArgs;
-use crate::app::commands::{Desk, Enrol, Failure, NamedImage, Reply, Request};
+use crate::app::commands::Desk;
 use crate::app::out::Out;
 use crate::device::walkup::Visitor;
+use crate::link::wire::{
+    Caller, Code, Command, Moment, Operations as _, PersonPut, Photo, Profile, Refusal, Reply,
+};
 use crate::picture::{self, Limits, Picture};
-use crate::vision::Purpose;
+use crate::vision::{LiveRule, Purpose};
 
 /// What a visitor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl Cast {
         args: &DemoArgs,
         faces: &Path,
         attacks: &Path,
-        desk: &mut Desk<'_>,
+        desk: &Desk,
         out: &mut Out,
     ) -> Result<Self, AppError> {
         let mut people = subfolders(faces)?;
@@ -89,10 +92,13 @@ impl Cast {
             }
         }
         if wanted > 0 || strangers > 0 {
-            return Err(Failure::input(format!(
-                "{} holds too few people: people with three pictures and people with one are needed",
-                faces.display()
-            ))
+            return Err(Refusal::invalid(
+                "--faces",
+                format!(
+                    "{} holds too few people: people with three pictures and people with one are needed",
+                    faces.display()
+                ),
+            )
             .into());
         }
         shuffle(&mut players, args.seed ^ 0x9e37_79b9_7f4a_7c15);
@@ -114,8 +120,8 @@ impl Cast {
 }
 
 /// Whether somebody who looks like this can be looked at: a head turned away would tell no story. Said when not.
-fn presentable(desk: &mut Desk<'_>, label: &str, picture: &Picture, out: &mut Out) -> Result<bool, AppError> {
-    let examined = desk.eyes.examine(picture, Purpose::Probe).map_err(Failure::from)?;
+fn presentable(desk: &Desk, label: &str, picture: &Picture, out: &mut Out) -> Result<bool, AppError> {
+    let examined = desk.eyes().examine(picture, Purpose::Probe, LiveRule::Trusted).map_err(Refusal::from)?;
     if !examined.reasons.is_empty() {
         out.line(format_args!("  {label} does not walk up: {}", examined.reasons))?;
     }
@@ -123,43 +129,39 @@ fn presentable(desk: &mut Desk<'_>, label: &str, picture: &Picture, out: &mut Ou
 }
 
 /// Enrols one person; `false` when no picture was good enough, which is said.
-fn enrol(
-    desk: &mut Desk<'_>,
-    label: &str,
-    files: &[PathBuf],
-    role: Role,
-    out: &mut Out,
-) -> Result<bool, AppError> {
+fn enrol(desk: &Desk, label: &str, files: &[PathBuf], role: Role, out: &mut Out) -> Result<bool, AppError> {
     let images = files
         .iter()
         .map(|path| {
             let bytes = fs::read(path).map_err(|e| AppError::File(path.display().to_string(), e))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok(NamedImage { name, bytes })
+            Ok(Photo { name, bytes })
         })
         .collect::<Result<_, AppError>>()?;
     let id: String = label.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    let yesterday = desk.clock.now().utc.0 - 86_400_000;
-    let request = Request::Enroll(Enrol {
-        person: id,
-        name: Some(label.replace('_', " ")),
-        consent: Some("public evaluation set".into()),
-        valid_from: None,
-        valid_until: (role == Role::Expired).then_some(yesterday),
-        allow_duplicate: false,
+    let yesterday = desk.now_ms() - 86_400_000;
+    let command = Command::Enrol(PersonPut {
+        id: Some(id),
+        profile: Profile {
+            name: Some(label.replace('_', " ")),
+            consent: Some("public evaluation set".into()),
+            valid_until: (role == Role::Expired).then_some(Moment(yesterday)),
+            ..Profile::default()
+        },
         images,
+        ..PersonPut::default()
     });
-    match desk.handle(request) {
-        Reply::Enrolled(enrolled) => {
+    match desk.handle(&Caller::board(), command) {
+        Ok(Reply::Enrolled(enrolled)) => {
             out.line(format_args!("  {enrolled}"))?;
             Ok(true)
         }
-        Reply::Failed(failure) if failure.trouble == crate::app::commands::Trouble::Input => {
-            out.line(format_args!("  {label} is passed over: {failure}"))?;
+        Err(refusal) if matches!(refusal.code, Code::FaceQuality | Code::Duplicate) => {
+            out.line(format_args!("  {label} is passed over: {refusal}"))?;
             Ok(false)
         }
-        Reply::Failed(failure) => Err(failure.into()),
-        other => Err(Failure::usage(format!("enrolment answered {other:?}")).into()),
+        Err(refusal) => Err(refusal.into()),
+        Ok(other) => Err(Refusal::new(Code::Internal, format!("enrolment answered {other:?}")).into()),
     }
 }
 
@@ -168,7 +170,7 @@ fn read(path: &Path) -> Result<Picture, AppError> {
     let bytes = fs::read(path).map_err(failed)?;
     picture::decode(&bytes, Limits::default())
         .and_then(|p| p.fit(960))
-        .map_err(|e| Failure::input(format!("{}: {e}", path.display())).into())
+        .map_err(|e| Refusal::invalid("image", format!("{}: {e}", path.display())).into())
 }
 
 fn subfolders(path: &Path) -> Result<Vec<PathBuf>, AppError> {

@@ -17,10 +17,11 @@ use crate::access::Gate;
 use crate::device::notify::Notify;
 use crate::device::walkup::{Arrivals, Visitor};
 use crate::domain::{Decision, DoorId};
+use crate::link::wire::Refusal;
 use crate::ports::Clock;
 
 use super::cli::{Common, DemoArgs};
-use super::commands::{Desk, Failure, LazyEyes, Trouble};
+use super::commands::{Desk, House, LazyEyes};
 use super::config::{Board, Config, RawBoard, RawCamera, RawDisplay, RawDoor, RawPace};
 use super::out::Out;
 use super::pipeline::{self, Observation, Parts};
@@ -36,30 +37,31 @@ const ATTACKS: &str = "../shared/eval/pad/spoof";
 
 /// Plays the demo.
 pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Answer, AppError> {
-    let config = Config::read(common.config.as_deref())?;
+    let config = Arc::new(Config::read(common.config.as_deref())?);
     let faces = folder(args.faces.as_deref(), FACES, "faces", "--faces")?;
     let attacks = folder(args.attacks.as_deref(), ATTACKS, "attack pictures", "--attacks")?;
-    let models = wiring::Models::find(&config)?;
+    let models = Arc::new(wiring::Models::find(&config)?);
     let (model, open_set) = models.open_set(&config)?;
     let data = fresh(&args.out)?;
     let store = Arc::new(wiring::store(&data, &config)?);
     let recognition = Arc::new(Recognition::load(&store, open_set, model)?);
     let clock = wiring::clock();
 
+    let house = || House {
+        store: Arc::clone(&store),
+        recognition: Arc::clone(&recognition),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        keep: config.keep,
+        data: data.clone(),
+        door_id: DOOR,
+        settings: String::new(),
+    };
     out.line("enrolling")?;
     let cast = {
-        let mut eyes = LazyEyes::new(|| models.open(&config));
-        let mut desk = Desk {
-            store: &store,
-            recognition: &recognition,
-            eyes: &mut eyes,
-            door: None,
-            clock: &*clock,
-            keep: config.keep,
-            data: data.clone(),
-            door_id: DOOR,
-        };
-        Cast::gather(args, &faces, &attacks, &mut desk, out)?
+        let (models, config) = (Arc::clone(&models), Arc::clone(&config));
+        let eyes = LazyEyes::new(move || models.open(&config));
+        let desk = Desk::new(house(), Box::new(eyes), None).map_err(wiring::WiringError::from)?;
+        Cast::gather(args, &faces, &attacks, &desk, out)?
     };
 
     let arrivals = Arrivals::default();
@@ -92,15 +94,10 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         camera: wiring::walkup(visitors, &clock, arrivals),
         door: wiring::door(&board, &door_clock)?,
         display: wiring::display(&board)?,
-        clock: Arc::clone(&door_clock),
         vision: models.open(&config)?,
-        recognition,
         gate: Gate::new(config.gate.clone()),
-        store: Arc::clone(&store),
+        house: house(),
         uplink: (!out.json()).then(wiring::console),
-        door_id: DOOR,
-        keep: config.keep,
-        data,
         observer: Some(observer),
         notify: Notify::new(),
         clock_steps: Some(wiring::clock_steps(&clock)),
@@ -114,13 +111,13 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
 }
 
 /// The named folder or the usual one; without either, one line that says what is missing.
-fn folder(named: Option<&Path>, usual: &str, what: &str, option: &str) -> Result<PathBuf, Failure> {
+fn folder(named: Option<&Path>, usual: &str, what: &str, option: &str) -> Result<PathBuf, Refusal> {
     let path = named.map_or_else(|| PathBuf::from(usual), Path::to_owned);
     if path.is_dir() {
         return Ok(path);
     }
-    Err(Failure::new(
-        Trouble::Input,
+    Err(Refusal::invalid(
+        option,
         format!(
             "no {what} to replay: the folder {} is not there. This version ships no faces of its own; name a \
              folder with {option} DIR",

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use crate::access::{Input, Operator, OverrideTime, Part};
-use crate::app::commands::{DoorHandle, DoorOrder, DoorStatus, Failure, Trouble};
+use crate::access::{self, Input, Operator, OverrideTime, Part};
+use crate::app::commands::DoorHandle;
 use crate::app::supervisor::{Loop, Stamps};
-use crate::domain::{Millis, Now, clipped};
+use crate::domain::{Millis, clipped};
+use crate::link::wire::{DoorOrder, DoorStatus, Refusal};
 use crate::ports::{Clock, Detail};
 
 use super::hands::Hands;
@@ -102,24 +103,15 @@ impl ControlLoop {
                 }
             }
             Message::ClockStep(by_ms) => self.hands.feed(Input::ClockStep { by_ms }, now),
-            Message::Order(order, reply) => {
-                self.order(order, now);
+            Message::Order(order, by, reply) => {
+                if let Some(operator) = order {
+                    tracing::info!(?operator, by, "an operator's order");
+                    self.hands.feed(Input::Operator(operator), now);
+                }
                 // An asker who gave up is no error.
-                let _ = reply.try_send(Ok(self.status()));
+                let _ = reply.try_send(self.status());
             }
         }
-    }
-
-    fn order(&mut self, order: DoorOrder, now: Now) {
-        let operator = match order {
-            DoorOrder::State => return,
-            DoorOrder::Open => Operator::Open,
-            DoorOrder::Lock => Operator::Lock,
-            DoorOrder::Lockdown => Operator::Lockdown(OverrideTime::UNTIL_RELEASED),
-            DoorOrder::Release => Operator::Release,
-        };
-        tracing::info!(?order, "an operator's order from the board's command line");
-        self.hands.feed(Input::Operator(operator), now);
     }
 
     fn status(&self) -> DoorStatus {
@@ -148,10 +140,23 @@ impl RemoteDoor {
 }
 
 impl DoorHandle for RemoteDoor {
-    fn order(&mut self, order: DoorOrder) -> Result<DoorStatus, Failure> {
-        let busy = || Failure::new(Trouble::Device, "the door is busy; try again in a moment");
+    fn order(&self, order: DoorOrder, by: &str) -> Result<DoorStatus, Refusal> {
+        let long = |e: access::OverrideTooLong| Refusal::invalid("seconds", e.to_string());
+        let operator = match order {
+            DoorOrder::State => None,
+            DoorOrder::Open => Some(Operator::Open),
+            DoorOrder::Unlock { seconds } => {
+                Some(Operator::Unlock(OverrideTime::seconds(seconds).map_err(long)?))
+            }
+            DoorOrder::Lock => Some(Operator::Lock),
+            DoorOrder::Lockdown { seconds } => {
+                Some(Operator::Lockdown(OverrideTime::seconds(seconds).map_err(long)?))
+            }
+            DoorOrder::Release => Some(Operator::Release),
+        };
+        let busy = || Refusal::busy("the door is busy; try again in a moment");
         let (reply, answer) = sync_channel(1);
-        self.messages.try_send(Message::Order(order, reply)).map_err(|_| busy())?;
-        answer.recv_timeout(ANSWER).map_err(|_| busy())?
+        self.messages.try_send(Message::Order(operator, by.into(), reply)).map_err(|_| busy())?;
+        answer.recv_timeout(ANSWER).map_err(|_| busy())
     }
 }

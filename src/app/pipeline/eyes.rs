@@ -17,7 +17,7 @@ use crate::app::supervisor::{Loop, Stamps};
 use crate::domain::{Embedding, Frame, Look, Match, Millis};
 use crate::picture::Picture;
 use crate::ports::Clock;
-use crate::vision::{Examined, Purpose, Stage, Timings, Vision};
+use crate::vision::{Examined, LiveRule, Purpose, Stage, Timings, Vision};
 
 use super::Message;
 
@@ -31,6 +31,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 struct Examination {
     picture: Picture,
     purpose: Purpose,
+    rule: LiveRule,
     reply: SyncSender<Result<Box<Examined>, ExamineError>>,
 }
 
@@ -40,9 +41,14 @@ pub(super) struct RemoteEyes {
 }
 
 impl Eyes for RemoteEyes {
-    fn examine(&mut self, picture: &Picture, purpose: Purpose) -> Result<Box<Examined>, ExamineError> {
+    fn examine(
+        &self,
+        picture: &Picture,
+        purpose: Purpose,
+        rule: LiveRule,
+    ) -> Result<Box<Examined>, ExamineError> {
         let (reply, answer) = sync_channel(1);
-        let examination = Examination { picture: picture.clone(), purpose, reply };
+        let examination = Examination { picture: picture.clone(), purpose, rule, reply };
         self.queue.try_send(examination).map_err(|_| ExamineError::Busy)?;
         answer.recv_timeout(ANSWER).map_err(|_| ExamineError::Busy)?
     }
@@ -94,7 +100,7 @@ impl EyesThread {
         loop {
             stamps.stamp(Loop::Vision, self.clock.now().mono);
             if let Ok(e) = self.examinations.try_recv() {
-                let result = recognition::examine(&mut self.vision, &e.picture, e.purpose);
+                let result = recognition::examine(&mut self.vision, &e.picture, e.purpose, e.rule);
                 // An asker who gave up is no error.
                 let _ = e.reply.try_send(result);
             }

@@ -20,17 +20,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use crate::access::Gate;
+use crate::access::{Gate, Operator};
 use crate::device::notify::Notify;
-use crate::domain::{DoorId, Millis, Mono, clipped};
-use crate::ports::{Camera, Clock, Detail, Display, Door, Uplink};
-use crate::store::Store;
+use crate::domain::{Millis, Mono, clipped};
+use crate::link::wire::{Caller, DoorStatus, Operations as _};
+use crate::ports::{Camera, Detail, Display, Door, Uplink};
+use crate::store::StoreError;
 use crate::vision::Vision;
 
-use super::commands::{Desk, DoorOrder, DoorStatus, Failure, Keep};
+use super::commands::{Desk, House};
 use super::control::{self, Control};
 use super::latest;
-use super::recognition::Recognition;
 use super::supervisor::{Loop, Stamps};
 
 pub use capture::{CameraHealth, Captured};
@@ -65,8 +65,8 @@ pub enum Message {
     Queue(u32),
     /// The wall clock was set, by so many milliseconds.
     ClockStep(i64),
-    /// An operator's order, and where the answer goes.
-    Order(DoorOrder, SyncSender<Result<DoorStatus, Failure>>),
+    /// An operator's order (none: how does it stand?), whose, and where the answer goes.
+    Order(Option<Operator>, Box<str>, SyncSender<DoorStatus>),
 }
 
 /// Looks and messages waiting for the control loop.
@@ -82,24 +82,14 @@ pub struct Parts {
     pub door: Box<dyn Door>,
     /// Panel.
     pub display: Box<dyn Display>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
     /// Eyes.
     pub vision: Vision,
-    /// Gallery in memory.
-    pub recognition: Arc<Recognition>,
     /// Rules.
     pub gate: Gate,
-    /// Disk.
-    pub store: Arc<Store>,
+    /// Gallery, journal, clock and what else the commands work with.
+    pub house: House,
     /// Where committed events go.
     pub uplink: Option<Box<dyn Uplink>>,
-    /// Which door events are about.
-    pub door_id: DoorId,
-    /// What is kept of an enrolment.
-    pub keep: Keep,
-    /// The folder of gallery, journal and key; its socket takes commands.
-    pub data: std::path::PathBuf,
     /// Who watches the door's work.
     pub observer: Option<Observer>,
     /// systemd.
@@ -128,6 +118,9 @@ pub struct Summary {
 /// Why a run ended before it should.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
+    /// The keys of this device cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]
     Spawn(#[from] std::io::Error),
@@ -141,7 +134,10 @@ pub enum PipelineError {
 /// # Errors
 /// See [`PipelineError`]. In every case the relay has been released.
 pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<Summary, PipelineError> {
-    let Parts { camera, door, display, clock, vision, recognition, gate, store, uplink, .. } = parts;
+    let Parts { camera, door, display, vision, gate, house, uplink, .. } = parts;
+    let (clock, store) = (Arc::clone(&house.clock), Arc::clone(&house.store));
+    let recognition = Arc::clone(&house.recognition);
+    let data = house.data.clone();
     let started = clock.now();
     let stamps = Stamps::new(started.mono);
     let (messages, inbox) = sync_channel(MESSAGES);
@@ -151,7 +147,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
     let screens = screens::Screens::default();
     let offered = store.acked();
     let (journal_sender, journal) =
-        Journal::new(Arc::clone(&store), uplink, Arc::clone(&clock), parts.door_id, offered);
+        Journal::new(Arc::clone(&store), uplink, Arc::clone(&clock), house.door_id, offered);
 
     let hands =
         Hands::new(gate, door, journal_sender.clone(), Box::new(screens.clone()), parts.observer, started);
@@ -164,7 +160,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         journal_sender.clone(),
         Arc::clone(stop),
     );
-    let (eyes_thread, mut remote_eyes) = eyes::EyesThread::new(
+    let (eyes_thread, remote_eyes) = eyes::EyesThread::new(
         vision,
         consumer,
         messages.clone(),
@@ -180,15 +176,15 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         captured: Arc::clone(&captured),
         stop: Arc::clone(stop),
     };
-    let mut remote_door = RemoteDoor::new(messages.clone());
-    let control = match Control::open(&parts.data) {
+    let remote_door = RemoteDoor::new(messages.clone());
+    let desk = Arc::new(Desk::new(house, Box::new(remote_eyes), Some(Box::new(remote_door)))?);
+    let control = match Control::open(&data) {
         Ok(control) => Some(control),
         Err(error) => {
             tracing::warn!(%error, "commands cannot reach this door while it runs");
             None
         }
     };
-    let (keep, door_id, data) = (parts.keep, parts.door_id, parts.data.clone());
 
     // Spawned from here on; everything that can fail to start has started.
     let journal_thread = spawn("journal", stamps.clone(), move |stamps| journal.run(stamps))?;
@@ -202,22 +198,8 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
     // Left alone at the end: it may be waiting for a client, holds nothing that must be put in order, and the
     // process ends after this anyway.
     if let Some(control) = control {
-        let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
-        spawn("commands", stamps.clone(), move |_| {
-            control.serve(|request| {
-                let mut desk = Desk {
-                    store: &store,
-                    recognition: &recognition,
-                    eyes: &mut remote_eyes,
-                    door: Some(&mut remote_door),
-                    clock: &*clock,
-                    keep,
-                    data: data.clone(),
-                    door_id,
-                };
-                desk.handle(request)
-            });
-        })?;
+        let (desk, board) = (Arc::clone(&desk), Caller::board());
+        spawn("commands", stamps.clone(), move |_| control.serve(|command| desk.handle(&board, command)))?;
     }
     parts.notify.ready();
 
@@ -243,7 +225,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
 
     // Downstream of the frames, in order: each sees all that the one before it had still to give.
     watch.notify.stopping();
-    control::close(&parts.data);
+    control::close(&data);
     let finish = |name, handle: thread::JoinHandle<()>| handle.join().map_err(|_| PipelineError::Died(name));
     if !capture_handle.is_finished() {
         stop.store(true, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::moment::Moment;
 use super::people::{PersonPut, PersonQuery, Profile};
 use super::photo::Photo;
-use super::scope::Scope;
+use super::scope::{Scope, Secret};
 
 /// One operation with its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ pub enum Command {
     /// Turn the one-time setup code into the first key. -> `TokenIssued`
     Setup {
         /// As shown on the display.
-        code: String,
+        code: Secret,
         /// What the key is called.
         name: String,
     },

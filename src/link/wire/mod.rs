@@ -19,7 +19,7 @@ pub use command::{
     SearchMode, SessionStart, TemplateImport, TokenNew,
 };
 pub use moment::Moment;
-pub use people::{PersonPut, PersonQuery, Presence, Profile};
+pub use people::{PersonPut, PersonQuery, Presence, Profile, person_status};
 pub use photo::{MAX_PHOTO_BYTES, Photo, PhotoError};
 pub use refusal::{Code, Refusal};
 pub use reply::{
@@ -27,8 +27,16 @@ pub use reply::{
     EventPage, FaceBox, FaceReport, Found, Identified, ImageOutcome, Live, Nearest, OneToNAnswer, PersonPage,
     PersonView, Reply, SessionView, Status, Thumbnail, TokenIssued, TokenView,
 };
-pub use scope::{Caller, Scope, Scopes};
+pub use scope::{Caller, Scope, Scopes, Secret};
 pub use verbs::{VERBS, command as command_of_verb};
+
+/// Bytes as lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(*b)]).collect()
+}
 
 /// The door as a transport sees it. Calls may block for seconds: a picture is looked at between two frames.
 pub trait Operations: Send + Sync {
@@ -42,10 +50,16 @@ pub trait Operations: Send + Sync {
     fn caller(&self, secret: &str) -> Option<Caller>;
 
     /// Signs bytes with the device's Ed25519 key.
-    fn sign(&self, message: &[u8]) -> [u8; 64];
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], Refusal>;
 
     /// The device's public Ed25519 key.
-    fn public_key(&self) -> [u8; 32];
+    ///
+    /// # Errors
+    /// As [`Operations::sign`].
+    fn public_key(&self) -> Result<[u8; 32], Refusal>;
 
     /// Milliseconds since 1970 by the door's clock.
     fn now_ms(&self) -> i64;

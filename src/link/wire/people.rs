@@ -131,7 +131,7 @@ impl Profile {
             person.date_of_birth = text::<10>("date_of_birth", date, 0)?;
         }
         if let Some(status) = &self.status {
-            person.status = self::status(status)?;
+            person.status = person_status(status)?;
         }
         if let Some(groups) = &self.groups {
             person.groups = labels::<MAX_GROUPS>("groups", groups)?;
@@ -162,7 +162,7 @@ impl Profile {
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn status(name: &str) -> Result<PersonStatus, Refusal> {
+pub fn person_status(name: &str) -> Result<PersonStatus, Refusal> {
     PersonStatus::from_name(name)
         .ok_or_else(|| Refusal::invalid("status", "\"status\" must be active, inactive or pending"))
 }

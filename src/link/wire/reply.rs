@@ -365,7 +365,7 @@ pub struct CollectionView {
     pub name: String,
     /// About it.
     pub description: String,
-    /// People in it.
+    /// People in it who can be found.
     pub persons: usize,
     /// First written.
     pub create_date: Moment,
