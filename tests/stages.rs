@@ -55,16 +55,16 @@ fn stages() -> String {
         let frame = Frame::new(&rgb, meta).unwrap();
         let input = Input { width: 320, height: 320, colour: Colour::Bgr, mean: 0.0, scale: 1.0 };
         let mut letterboxer = Letterboxer::new(input);
-        let (planes, layout) = letterboxer.fill(frame);
+        let (pixels, layout) = letterboxer.fill(frame);
         writeln!(out, "{width}x{height} letterbox {}x{}: {}", layout.width, layout.height, {
-            digest(planes.iter().copied())
+            digest(pixels.iter().map(|v| f32::from(*v)))
         })
         .unwrap();
 
         let small = Input { width: 80, height: 80, ..input };
         let crop = Crop { x: 40, y: 30, width: 170, height: 190 };
         let mut cropper = Cropper::new(small);
-        let crop = digest(cropper.fill(frame, crop).iter().copied());
+        let crop = digest(cropper.fill(frame, crop).iter().map(|v| f32::from(*v)));
         writeln!(out, "{width}x{height} crop: {crop}").unwrap();
 
         for (name, tilt, size) in [("upright", 0.0, 50.0), ("tilted", 0.4, 45.0), ("near", -0.2, 90.0)] {

@@ -75,10 +75,10 @@ impl Detector {
         min_score: f32,
         nms_iou: f32,
     ) -> Result<&[Detection], VisionError> {
-        let (planes, layout) = self.letterboxer.fill(frame);
+        let (pixels, layout) = self.letterboxer.fill(frame);
         let outputs = self
             .network
-            .run(planes)
+            .run_pixels(pixels)
             .map_err(|source| VisionError::Engine { role: Role::Detector, source })?;
         self.candidates.clear();
         for head in &self.heads {

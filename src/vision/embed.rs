@@ -7,18 +7,20 @@
 use super::VisionError;
 use super::align::Template;
 use super::liveness::Embeddable;
-use super::manifest::{Family, Input, ModelSpec, Role};
-use super::resample::plane_order;
+use super::manifest::{Colour, Family, Input, ModelSpec, Role};
+use super::resample::{Crop, Cropper};
 use crate::domain::limits::MAX_EMBEDDING;
-use crate::domain::{AlignedFace, Calibration, Embedding, ModelId};
-use crate::engine::Network;
+use crate::domain::{AlignedFace, Calibration, Embedding, Frame, FrameMeta, ModelId, Mono};
+use crate::engine::{Network, Outputs};
 
 /// An embedder with all that belongs to it.
 pub struct Embedder {
     network: Network,
     input: Input,
     template: Template,
-    planes: Vec<f32>,
+    pixels: Vec<u8>,
+    /// For crops of another side, kept for an earlier model.
+    cropper: Cropper,
     length: usize,
     model: ModelId,
     calibration: Calibration,
@@ -48,7 +50,8 @@ impl Embedder {
             network,
             input,
             template: Template { points: *template, side: input.width },
-            planes: vec![0.0; 3 * input.width * input.height],
+            pixels: vec![0; 3 * input.width * input.height],
+            cropper: Cropper::new(input),
             length,
             model: spec.sha256,
             calibration: calibration.clone(),
@@ -75,11 +78,7 @@ impl Embedder {
 
     /// The template of one face.
     pub(super) fn embed(&mut self, face: &impl Embeddable) -> Result<Embedding, VisionError> {
-        self.fill(face.face(), false);
-        let outputs = self
-            .network
-            .run(&self.planes)
-            .map_err(|source| VisionError::Engine { role: Role::Embedder, source })?;
+        let outputs = self.run(face.face(), false)?;
         Embedding::from_float(outputs.get(0)).map_err(VisionError::Embedding)
     }
 
@@ -88,11 +87,7 @@ impl Embedder {
         let mut sum = [0.0_f32; MAX_EMBEDDING];
         let sum = &mut sum[..self.length];
         for mirrored in [false, true] {
-            self.fill(face.face(), mirrored);
-            let outputs = self
-                .network
-                .run(&self.planes)
-                .map_err(|source| VisionError::Engine { role: Role::Embedder, source })?;
+            let outputs = self.run(face.face(), mirrored)?;
             let values = outputs.get(0);
             let length = values.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
             sum.iter_mut().zip(values).for_each(|(s, v)| *s += v / length);
@@ -100,37 +95,75 @@ impl Embedder {
         Embedding::from_float(sum).map_err(VisionError::Embedding)
     }
 
-    /// A crop of another side (kept for an earlier model) is scaled to the input's.
-    fn fill(&mut self, face: &AlignedFace, mirrored: bool) {
-        let Input { width, height, colour, mean, scale } = self.input;
-        let order = plane_order(colour);
-        let plane = width * height;
-        let (side, rgb) = (face.side(), face.rgb());
-        let step = side as f32 / width as f32;
-        for (at, (x, y)) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).enumerate() {
-            let x = if mirrored { width - 1 - x } else { x };
-            let colour = if side == width {
-                core::array::from_fn(|c| f32::from(rgb[(y * side + x) * 3 + c]))
-            } else {
-                between(rgb, side, (x as f32 + 0.5) * step - 0.5, (y as f32 + 0.5) * step - 0.5)
-            };
-            for (value, to) in colour.iter().zip(order) {
-                self.planes[to * plane + at] = (value - mean) * scale;
-            }
-        }
+    fn run(&mut self, face: &AlignedFace, mirrored: bool) -> Result<Outputs<'_>, VisionError> {
+        let pixels = prepared(face, self.input, mirrored, &mut self.cropper, &mut self.pixels);
+        self.network.run_pixels(pixels).map_err(|source| VisionError::Engine { role: Role::Embedder, source })
     }
 }
 
-/// The colour between four pixels of a square; beyond its edge that of the edge.
-fn between(rgb: &[u8], side: usize, x: f32, y: f32) -> [f32; 3] {
-    let most = side as f32 - 1.0;
-    let (x, y) = (x.clamp(0.0, most), y.clamp(0.0, most));
-    let (x0, y0) = (x as usize, y as usize);
-    let (x1, y1) = ((x0 + 1).min(side - 1), (y0 + 1).min(side - 1));
-    core::array::from_fn(|c| {
-        let pixel = |x: usize, y: usize| f32::from(rgb[(y * side + x) * 3 + c]);
-        let upper = pixel(x0, y0) + x.fract() * (pixel(x1, y0) - pixel(x0, y0));
-        let lower = pixel(x0, y1) + x.fract() * (pixel(x1, y1) - pixel(x0, y1));
-        upper + y.fract() * (lower - upper)
-    })
+/// The face as the network takes it: as it is wherever that can be.
+fn prepared<'a>(
+    face: &'a AlignedFace,
+    input: Input,
+    mirrored: bool,
+    cropper: &'a mut Cropper,
+    scratch: &'a mut [u8],
+) -> &'a [u8] {
+    let side = face.side();
+    let (width, rgb) = (input.width, input.colour == Colour::Rgb);
+    let mut pixels = face.rgb();
+    let mut ordered = rgb;
+    let meta = FrameMeta { width: side as u32, height: side as u32, captured: Mono(0), seq: 0 };
+    if let Some(whole) = Frame::new(face.rgb(), meta).ok().filter(|_| side != width || side != input.height) {
+        pixels = cropper.fill(whole, Crop { x: 0, y: 0, width: side, height: side });
+        ordered = true;
+    }
+    if ordered && !mirrored {
+        return pixels;
+    }
+    let rows = pixels.chunks_exact(width * 3).zip(scratch.chunks_exact_mut(width * 3));
+    for (from, to) in rows {
+        let (from, to) = (from.as_chunks::<3>().0, to.as_chunks_mut::<3>().0);
+        match (mirrored, ordered) {
+            (false, _) => to.iter_mut().zip(from).for_each(|(to, [r, g, b])| *to = [*b, *g, *r]),
+            (true, true) => to.iter_mut().rev().zip(from).for_each(|(to, from)| *to = *from),
+            (true, false) => to.iter_mut().rev().zip(from).for_each(|(to, [r, g, b])| *to = [*b, *g, *r]),
+        }
+    }
+    scratch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A face whose pixels tell where they lie.
+    fn face(side: usize) -> AlignedFace {
+        let mut face = AlignedFace::black(side).unwrap();
+        for (at, pixel) in face.rgb_mut().as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            *pixel = [(at % side) as u8, (at / side) as u8, 200];
+        }
+        face
+    }
+
+    fn first_and_last(side: usize, input: Input, mirrored: bool) -> [[u8; 3]; 2] {
+        let mut scratch = vec![0; input.width * input.height * 3];
+        let face = face(side);
+        let mut cropper = Cropper::new(input);
+        let pixels = prepared(&face, input, mirrored, &mut cropper, &mut scratch);
+        let row = pixels[..input.width * 3].as_chunks::<3>().0;
+        [row[0], row[input.width - 1]]
+    }
+
+    #[test]
+    fn a_face_is_turned_scaled_and_mirrored_as_the_network_wants_it() {
+        let rgb = Input { width: 112, height: 112, colour: Colour::Rgb, mean: 0.0, scale: 1.0 };
+        let bgr = Input { colour: Colour::Bgr, ..rgb };
+        assert_eq!(first_and_last(112, rgb, false), [[0, 0, 200], [111, 0, 200]]);
+        assert_eq!(first_and_last(112, rgb, true), [[111, 0, 200], [0, 0, 200]]);
+        assert_eq!(first_and_last(112, bgr, false), [[200, 0, 0], [200, 0, 111]]);
+        assert_eq!(first_and_last(112, bgr, true), [[200, 0, 111], [200, 0, 0]]);
+        assert_eq!(first_and_last(128, rgb, false), [[0, 0, 200], [127, 0, 200]]);
+        assert_eq!(first_and_last(128, bgr, true), [[200, 0, 127], [200, 0, 0]]);
+    }
 }

@@ -7,6 +7,7 @@
 //! file's hash was found right; after the first frames nothing here allocates for a frame but the engine.
 
 pub mod align;
+mod blend;
 pub mod config;
 pub mod detect;
 pub mod embed;

@@ -17,6 +17,10 @@ pub struct MotionGate {
     seen: [u8; COLUMNS * ROWS],
     now: [u8; COLUMNS * ROWS],
     size: (u32, u32),
+    /// Where the samples lie: bytes from the start of a row, and rows.
+    columns: [u32; COLUMNS * SAMPLES],
+    rows: [u32; ROWS * SAMPLES],
+    sampled: (u32, u32),
     looked: Option<Mono>,
 }
 
@@ -31,7 +35,15 @@ impl MotionGate {
     /// A gate that lets the first frame pass.
     #[must_use]
     pub const fn new() -> Self {
-        Self { seen: [0; COLUMNS * ROWS], now: [0; COLUMNS * ROWS], size: (0, 0), looked: None }
+        Self {
+            seen: [0; COLUMNS * ROWS],
+            now: [0; COLUMNS * ROWS],
+            size: (0, 0),
+            columns: [0; COLUMNS * SAMPLES],
+            rows: [0; ROWS * SAMPLES],
+            sampled: (0, 0),
+            looked: None,
+        }
     }
 
     /// Whether this frame should be looked at; if so, it is what later ones are compared with.
@@ -64,20 +76,26 @@ impl MotionGate {
     }
 
     fn sample(&mut self, frame: Frame<'_>) {
-        let (width, height) = (frame.width() as usize, frame.height() as usize);
-        let place = |i: usize, of: usize, size: usize| (2 * i + 1) * size / (2 * of);
-        for (i, grey) in self.now.iter_mut().enumerate() {
-            let (column, row) = (i % COLUMNS, i / COLUMNS);
-            let mut sum = 0;
-            for sy in 0..SAMPLES {
-                let y = place(row * SAMPLES + sy, ROWS * SAMPLES, height);
-                for sx in 0..SAMPLES {
-                    let x = place(column * SAMPLES + sx, COLUMNS * SAMPLES, width);
-                    // Green stands for brightness: the largest share of it, and one byte to read.
-                    sum += u32::from(frame.rgb()[(y * width + x) * 3 + 1]);
-                }
+        if self.sampled != (frame.width(), frame.height()) {
+            self.sampled = (frame.width(), frame.height());
+            let place = |i: usize, of: usize, size: u32| ((2 * i + 1) * size as usize / (2 * of)) as u32;
+            for (i, column) in self.columns.iter_mut().enumerate() {
+                // Green stands for brightness: the largest share of it, and one byte to read.
+                *column = place(i, COLUMNS * SAMPLES, frame.width()) * 3 + 1;
             }
-            *grey = (sum / (SAMPLES * SAMPLES) as u32) as u8;
+            for (i, row) in self.rows.iter_mut().enumerate() {
+                *row = place(i, ROWS * SAMPLES, frame.height());
+            }
+        }
+        let stride = frame.width() as usize * 3;
+        let rows = self.rows.as_chunks::<SAMPLES>().0;
+        for (grey, rows) in self.now.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(rows) {
+            let lines = rows.map(|row| &frame.rgb()[row as usize * stride..][..stride]);
+            for (grey, columns) in grey.iter_mut().zip(self.columns.as_chunks::<SAMPLES>().0) {
+                let sum: u16 =
+                    lines.iter().flat_map(|line| columns.map(|at| u16::from(line[at as usize]))).sum();
+                *grey = (sum / (SAMPLES * SAMPLES) as u16) as u8;
+            }
         }
     }
 }

@@ -165,7 +165,7 @@ impl Luma {
     /// ITU-R BT.601.
     fn of(face: &AlignedFace) -> Self {
         let mut values = [0; MAX_ALIGNED_SIDE * MAX_ALIGNED_SIDE];
-        for (luma, pixel) in values.iter_mut().zip(face.rgb().chunks_exact(3)) {
+        for (luma, pixel) in values.iter_mut().zip(face.rgb().as_chunks::<3>().0) {
             let sum = 77 * u32::from(pixel[0]) + 150 * u32::from(pixel[1]) + 29 * u32::from(pixel[2]);
             *luma = (sum >> 8) as u8;
         }
@@ -177,33 +177,43 @@ impl Luma {
         (self.side / 6).max(1)..(self.side - self.side / 6).min(self.side.saturating_sub(1))
     }
 
+    /// So many pixels above (negative) or below each row of the inner part, and so many to the right.
+    fn rows(&self, down: isize, right: isize) -> impl Iterator<Item = &[u8]> {
+        let inner = self.inner();
+        let (first, width) = (inner.start.wrapping_add_signed(right), inner.len());
+        inner.map(move |y| &self.values[y.wrapping_add_signed(down) * self.side + first..][..width])
+    }
+
     fn light(&self) -> Light {
-        let (mut sum, mut clipped, mut count) = (0_u32, 0_u32, 0_u32);
-        for y in self.inner() {
-            for v in &self.values[y * self.side..][self.inner()] {
-                sum += u32::from(*v);
-                clipped += u32::from(*v <= CLIPPED_DARK || *v >= CLIPPED_BRIGHT);
-                count += 1;
-            }
+        let (mut sum, mut clipped) = (0_u32, 0_u32);
+        for row in self.rows(0, 0) {
+            sum += row.iter().map(|v| u32::from(*v)).sum::<u32>();
+            // At most 128 in a row.
+            clipped += u32::from(
+                row.iter().map(|v| u8::from(*v <= CLIPPED_DARK) | u8::from(*v >= CLIPPED_BRIGHT)).sum::<u8>(),
+            );
         }
-        let count = count.max(1) as f32;
+        let count = (self.inner().len() * self.inner().len()).max(1) as f32;
         Light { mean: sum as f32 / count, clipped: clipped as f32 / count }
     }
 
     /// Standard deviation of the four-neighbour Laplacian (Pech-Pacheco et al., ICPR 2000, use its square).
     fn laplacian_spread(&self) -> f32 {
-        let (mut sum, mut square, mut count) = (0_i64, 0_i64, 0_i64);
-        for y in self.inner() {
-            for x in self.inner() {
-                let at = y * self.side + x;
-                let v = |i: usize| i64::from(self.values[i]);
-                let l = v(at - 1) + v(at + 1) + v(at - self.side) + v(at + self.side) - 4 * v(at);
-                sum += l;
-                square += l * l;
-                count += 1;
+        let (mut sum, mut square) = (0_i64, 0_i64);
+        let around = self.rows(-1, 0).zip(self.rows(1, 0)).zip(self.rows(0, -1)).zip(self.rows(0, 1));
+        for (centre, (((above, below), left), right)) in self.rows(0, 0).zip(around) {
+            // A value is at most 1,020 and a row at most 128 of them: the squares fit.
+            let (mut line, mut squares) = (0_i32, 0_i32);
+            for ((((c, a), b), l), r) in centre.iter().zip(above).zip(below).zip(left).zip(right) {
+                let value = |v: &u8| i16::from(*v);
+                let laplacian = value(a) + value(b) + value(l) + value(r) - 4 * value(c);
+                line += i32::from(laplacian);
+                squares += i32::from(laplacian) * i32::from(laplacian);
             }
+            sum += i64::from(line);
+            square += i64::from(squares);
         }
-        let count = count.max(1) as f32;
+        let count = (self.inner().len() * self.inner().len()).max(1) as f32;
         let mean = sum as f32 / count;
         (square as f32 / count - mean * mean).max(0.0).sqrt()
     }

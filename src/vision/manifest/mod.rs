@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::liveness::MAX_NETS;
 use crate::domain::{Calibration, ModelId, Point};
+use crate::engine::Pixels;
 
 mod raw;
 #[cfg(test)]
@@ -53,14 +54,14 @@ pub enum Colour {
     Bgr,
 }
 
-/// What a network takes: `value = (pixel - mean) * scale` for pixels 0 to 255, planes one after another.
+/// What a network takes: `value = (pixel - mean) * scale` for pixels 0 to 255.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Input {
     /// Columns.
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// Order of planes.
+    /// Order of a pixel's values.
     pub colour: Colour,
     /// Subtracted.
     pub mean: f32,
@@ -73,6 +74,12 @@ impl Input {
     #[must_use]
     pub const fn shape(&self) -> [usize; 4] {
         [1, 3, self.height, self.width]
+    }
+
+    /// The same for the engine, which is given pixels in this order of colours.
+    #[must_use]
+    pub const fn pixels(&self) -> Pixels {
+        Pixels { width: self.width, height: self.height, mean: self.mean, scale: self.scale }
     }
 }
 
