@@ -10,12 +10,12 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo test kernels-long check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo test kernels-long test-aarch64 count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
 	@echo
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
 	@echo
 	@echo "Builds go to $(CARGO_TARGET_DIR) (set CARGO_TARGET_DIR to move them)."
 
@@ -33,6 +33,14 @@ test: bootstrap ## Every test; ends with the numbers of passed, failed and skipp
 
 kernels-long: bootstrap ## Every set of integer kernels against the reference, 20,000 random cases a property
 	@OSTIARY_KERNEL_CASES=$${OSTIARY_KERNEL_CASES:-20000} cargo test --locked --lib engine::kernels
+
+test-aarch64: bootstrap ## The kernels on emulated 64-bit Arm processors (as root: installs a cross compiler and qemu)
+	@scripts/cross setup
+	@scripts/cross test
+
+count-aarch64: bootstrap ## Instructions that each set of 64-bit Arm kernels takes for a network's layers
+	@scripts/cross setup
+	@scripts/cross count
 
 check: ## What must pass before a commit: fmt, clippy, deny, test
 	@scripts/bootstrap check

@@ -65,3 +65,15 @@ pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
         .into_iter()
         .filter_map(|(set, has)| has.then_some(set))
 }
+
+#[cfg(test)]
+mod tests {
+    /// `scripts/cross` runs these tests on a processor of each kind and says what it must find there.
+    #[test]
+    fn a_processor_gets_its_best_set() {
+        let best = super::available().next().map(|set| set.name);
+        if let Ok(expected) = std::env::var("OSTIARY_BEST_KERNELS") {
+            assert_eq!(best, Some(expected.as_str()));
+        }
+    }
+}

@@ -162,15 +162,15 @@ macro_rules! product {
             $op,
             " {low:v}.8h, {v",
             $at,
-            "}.8b, {w",
+            ":v}.8b, {w",
             $tap,
-            "}.8b\n",
+            ":v}.8b\n",
             $op,
             "2 {high:v}.8h, {v",
             $at,
-            "}.16b, {w",
+            ":v}.16b, {w",
             $tap,
-            "}.16b\n",
+            ":v}.16b\n",
         )
     };
 }

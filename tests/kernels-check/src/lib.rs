@@ -1,0 +1,11 @@
+//! The engine's kernels compiled again without the rest of the product.
+//!
+//! Owns: nothing; the same source files. A cross build of these few files and their property tests takes seconds,
+//! where the whole product takes many minutes; `scripts/cross test` runs them on every kind of processor that the
+//! boards have.
+
+/// Where the product has them.
+#[path = "../../../src/engine"]
+pub mod engine {
+    pub mod kernels;
+}
