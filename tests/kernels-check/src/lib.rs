@@ -3,6 +3,7 @@
 //! Owns: nothing; the same source files. A cross build of these few files and their property tests takes seconds,
 //! where the whole product takes many minutes; `scripts/cross test` runs them on every kind of processor that the
 //! boards have.
+#![allow(dead_code, unused_imports, reason = "some of it only the rest of the product uses")]
 
 /// Where the product has them.
 #[path = "../../../src/engine"]
