@@ -33,7 +33,7 @@ const fn square(side: usize) -> Pixels {
 /// All outputs one after the other.
 fn answer(network: &mut Network, pixels: &[u8]) -> Vec<f32> {
     let count = network.output_count();
-    let outputs = network.run_pixels(pixels).unwrap();
+    let outputs = network.run_pixels(pixels).expect("a sound network runs");
     (0..count).flat_map(|i| outputs.get(i).to_vec()).collect()
 }
 
