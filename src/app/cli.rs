@@ -276,6 +276,31 @@ pub enum ModelsCommand {
         /// The set; without it the configured one.
         set: Option<String>,
     },
+    /// Time a network on this machine, step by step.
+    Bench(BenchArgs),
+}
+
+/// Options of `models bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// A model of the manifest, or an ONNX file.
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// List every step with its time, and what runs in floats and why.
+    #[arg(long)]
+    pub explain: bool,
+    /// How often it is run.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub runs: u32,
+    /// Instructions to use: scalar, avx2, avxvnni, avx512vnni, neon, dotprod, i8mm; without it the best of this machine.
+    #[arg(long, value_name = "SET")]
+    pub kernels: Option<String>,
+    /// Width of the input of an ONNX file.
+    #[arg(long, default_value_t = 112)]
+    pub width: usize,
+    /// Height of the input of an ONNX file.
+    #[arg(long, default_value_t = 112)]
+    pub height: usize,
 }
 
 /// What to do with configuration.

@@ -19,6 +19,7 @@ pub mod tokens;
 pub mod wiring;
 
 mod ask;
+mod bench;
 mod demo;
 mod doctor;
 mod models;
@@ -104,6 +105,7 @@ impl AppError {
             Self::Wiring(w) => match w {
                 WiringError::Data(..) | WiringError::Key(_) | WiringError::Store(_) => 5,
                 WiringError::NoManifest(_)
+                | WiringError::NoModel(_)
                 | WiringError::Manifest(_)
                 | WiringError::Model(_)
                 | WiringError::Vision(_)

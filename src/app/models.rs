@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::vision::ModelSet;
 
+use super::bench;
 use super::cli::{Common, ModelsCommand};
 use super::config::Config;
 use super::out::Out;
@@ -21,6 +22,7 @@ pub(super) fn run(common: &Common, command: &ModelsCommand, out: &mut Out) -> Re
     let config = Config::read(common.config.as_deref())?;
     let models = Models::find(&config)?;
     match command {
+        ModelsCommand::Bench(args) => return bench::run(&models, args, out),
         ModelsCommand::List => {
             out.result(&listing(&models))?;
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::device::camera_v4l::{V4lCamera, V4lConfig};
+pub use crate::device::clock_os::thread_nanos;
 use crate::device::clock_os::{OsClock, mono_micros};
 use crate::device::clock_sim::SimClock;
 use crate::device::console::ConsoleUplink;
@@ -21,11 +22,12 @@ use crate::device::no_panel::NoPanel;
 use crate::device::replay::{self, Pace, ReplayOptions};
 use crate::device::sim::SimDoor;
 use crate::device::walkup::{Arrivals, Visitor, WalkupCamera};
+use crate::engine::Pixels;
 use crate::matching::{OpenSet, OpenSetError};
 use crate::ports::{Camera, Clock, Display, Door, Uplink};
 use crate::store::{self, KeyError, SealKey, Store, StoreError};
-use crate::vision::manifest::{Family, Manifest, ManifestError, Role};
-use crate::vision::{ModelError, ModelSet, Vision, VisionError};
+use crate::vision::manifest::{Family, Input, Manifest, ManifestError, Role};
+use crate::vision::{ModelError, ModelSet, Vision, VisionError, models};
 
 use super::config::{Board, Config, RawBias, RawCamera, RawDisplay, RawDoor, RawInput, RawPace};
 
@@ -56,6 +58,9 @@ pub enum WiringError {
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// A name that is neither in the manifest nor a file.
+    #[error("there is no model and no file {0}; `ostiary models list` shows the manifest's models")]
+    NoModel(String),
     /// The models.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -130,6 +135,16 @@ impl Models {
         let mut vision = Vision::new(set, config.vision.clone())?;
         vision.set_clock(mono_micros);
         Ok(vision)
+    }
+
+    /// The bytes of one model and what its input looks like.
+    ///
+    /// # Errors
+    /// When the manifest does not know it, or its file is missing or another.
+    pub fn read(&self, name: &str) -> Result<(Vec<u8>, Pixels), WiringError> {
+        let spec = self.manifest.model(name).ok_or_else(|| WiringError::NoModel(name.to_owned()))?;
+        let Input { width, height, mean, scale, .. } = spec.input;
+        Ok((models::find(spec, &self.folders)?, Pixels { width, height, mean, scale }))
     }
 
     /// The thresholds of the set's embedder, without loading any network.

@@ -148,6 +148,13 @@ pub fn pause(span: Millis) {
     }
 }
 
+/// CPU time of this thread in nanoseconds: what a benchmark on a shared machine can rely on.
+#[must_use]
+pub fn thread_nanos() -> u64 {
+    let t = clock_gettime(ClockId::ThreadCPUTime);
+    t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
+}
+
 /// `CLOCK_MONOTONIC` in microseconds: the scale of V4L2's and GPIO's own time stamps.
 #[must_use]
 pub fn mono_micros() -> u64 {

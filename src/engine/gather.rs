@@ -3,6 +3,8 @@
 //! Owns: where the bytes of a window come from. Does not own: the weights (in the same order: row, column, channel).
 //! Invariant: bytes beyond the window's own are left over from anywhere; their weights are zero.
 
+use std::ops::Range;
+
 use super::kernels::{Window, padded};
 
 /// Gathers the windows of one plane.
@@ -37,42 +39,86 @@ impl Gather {
         self.window.kernel[0] * self.window.kernel[1] * self.channels
     }
 
-    /// Bytes from window to window.
+    /// Bytes from window to window: room for the last row copied as a whole register.
     pub(super) const fn stride(&self) -> usize {
-        padded(self.depth())
+        let run = self.window.kernel[1] * self.channels;
+        if run < COPY { padded(self.depth() - run + COPY) } else { padded(self.depth()) }
     }
 
     /// Bytes that a strip takes.
     pub(super) const fn strip_bytes(&self) -> usize {
-        Self::STRIP * self.stride() + 2 * COPY
+        Self::STRIP * self.stride()
     }
 
     /// The windows of `rows` output pixels from `first` on. `input` may be longer than the plane.
     pub(super) fn fill(&self, input: &[u8], first: usize, rows: usize, out: &mut [u8]) {
-        let Window { input: [height, width], output, kernel, stride, dilation, pad } = self.window;
+        let width = self.window.output[1];
+        let mut done = 0;
+        while done < rows {
+            let (y, x) = ((first + done) / width, (first + done) % width);
+            let columns = (rows - done).min(width - x);
+            self.line(input, y, x..x + columns, &mut out[done * self.stride()..]);
+            done += columns;
+        }
+    }
+
+    /// The windows of some neighbours in one line of the output: a row of all windows at a time.
+    fn line(&self, input: &[u8], y: usize, columns: Range<usize>, out: &mut [u8]) {
+        let Window { input: [height, width], kernel, stride, dilation, pad, .. } = self.window;
         let run = kernel[1] * self.channels;
-        // The columns of a window lie side by side where no channel is padding.
-        let joined = dilation[1] == 1 && self.pixel == self.channels;
-        for (i, at) in (first..first + rows).enumerate() {
-            let (y, x) = (at / output[1] * stride[0], at % output[1] * stride[1]);
-            let inside = x >= pad[1] && x - pad[1] + (kernel[1] - 1) * dilation[1] < width;
-            let mut to = i * self.stride();
-            for row in 0..kernel[0] {
-                let line = (y + row * dilation[0]).checked_sub(pad[0]).filter(|l| *l < height);
-                match line {
-                    Some(line) if inside && joined => {
-                        let from = (line * width + x - pad[1]) * self.pixel;
-                        copy(input, from, out, to, run);
-                    }
-                    Some(line) => self.scattered(input, line, x, &mut out[to..to + run]),
-                    None => {
-                        for tap in out[to..to + run].chunks_exact_mut(self.channels) {
-                            tap.copy_from_slice(&self.outside[..self.channels]);
-                        }
-                    }
-                }
-                to += run;
+        let inner = self.inner(&columns);
+        for row in 0..kernel[0] {
+            let place = row * run;
+            let line = (y * stride[0] + row * dilation[0]).checked_sub(pad[0]).filter(|l| *l < height);
+            let Some(line) = line else {
+                out.chunks_mut(self.stride())
+                    .take(columns.len())
+                    .for_each(|w| self.beyond(&mut w[place..][..run]));
+                continue;
+            };
+            let mut tap_by_tap = |x: usize| {
+                let to = (x - columns.start) * self.stride() + place;
+                self.scattered(input, line, x * stride[1], &mut out[to..to + run]);
+            };
+            (columns.start..inner.start).for_each(&mut tap_by_tap);
+            (inner.end..columns.end).for_each(&mut tap_by_tap);
+            if inner.is_empty() {
+                continue;
             }
+            let from = &input[(line * width + inner.start * stride[1] - pad[1]) * self.pixel..];
+            let to = out[(inner.start - columns.start) * self.stride()..].chunks_mut(self.stride());
+            let to = to.take(inner.len()).map(|window| &mut window[place..]);
+            let step = stride[1] * self.pixel;
+            if run < COPY && from.len() >= (inner.len() - 1) * step + COPY {
+                // Also writes what follows: the next row of the window overwrites that, and behind the last row
+                // there is room whose weights are zero.
+                for (to, from) in to.zip(from.windows(COPY).step_by(step)) {
+                    to[..COPY].copy_from_slice(from);
+                }
+            } else {
+                for (to, from) in to.zip(from.windows(run).step_by(step)) {
+                    to[..run].copy_from_slice(from);
+                }
+            }
+        }
+    }
+
+    /// Those of the output columns whose windows lie within a line, in one piece.
+    fn inner(&self, columns: &Range<usize>) -> Range<usize> {
+        let Window { input: [_, width], kernel, stride, dilation, pad, .. } = self.window;
+        // The columns of a window lie side by side where no channel is padding.
+        if dilation[1] != 1 || self.pixel != self.channels {
+            return columns.end..columns.end;
+        }
+        let first = pad[1].div_ceil(stride[1]).clamp(columns.start, columns.end);
+        let last = (width + pad[1]).checked_sub(kernel[1]).map_or(0, |room| room / stride[1] + 1);
+        first..last.clamp(first, columns.end)
+    }
+
+    /// A row of a window that lies beyond the edge.
+    fn beyond(&self, out: &mut [u8]) {
+        for tap in out.chunks_exact_mut(self.channels) {
+            tap.copy_from_slice(&self.outside[..self.channels]);
         }
     }
 
@@ -89,18 +135,5 @@ impl Gather {
                 None => to.copy_from_slice(&self.outside[..self.channels]),
             }
         }
-    }
-}
-
-/// Copies `run` bytes. Short runs are copied as a whole register, which also writes what follows: the next row of the
-/// window overwrites that, and behind the last the weights are zero.
-fn copy(input: &[u8], from: usize, out: &mut [u8], to: usize, run: usize) {
-    if run <= COPY
-        && let Some(whole) = input.get(from..from + COPY)
-        && let Some(place) = out.get_mut(to..to + COPY)
-    {
-        place.copy_from_slice(whole);
-    } else {
-        out[to..to + run].copy_from_slice(&input[from..from + run]);
     }
 }

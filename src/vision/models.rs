@@ -191,7 +191,10 @@ fn wrong_family(spec: &ModelSpec) -> ModelError {
 }
 
 /// The right file's bytes; the first wrong file is reported when there is no right one.
-fn find(spec: &ModelSpec, folders: &[PathBuf]) -> Result<Vec<u8>, ModelError> {
+///
+/// # Errors
+/// When there is none.
+pub fn find(spec: &ModelSpec, folders: &[PathBuf]) -> Result<Vec<u8>, ModelError> {
     let mut wrong = None;
     for folder in folders {
         let path = folder.join(&spec.file);
