@@ -11,6 +11,7 @@ mod long;
 mod matmul;
 mod mmla;
 mod pack;
+mod pairs;
 mod planes;
 mod requant;
 mod scan;
@@ -44,6 +45,7 @@ static DOTPROD: Kernels = Kernels {
     pack_matmul: |weights, bias, columns, depth| matmul::pack(&dot::TILES, weights, bias, columns, depth),
     matmul: |op, a, a_stride, rows, out| matmul::bytes(&dot::TILES, op, a, a_stride, rows, out),
     matmul_raw: |op, a, a_stride, rows, out| matmul::raw(&dot::TILES, op, a, a_stride, rows, out),
+    depthwise: |op, input, out| windows::depthwise(op, input, out, pairs::rows),
     scan: scan::dot,
     ..NEON
 };

@@ -14,15 +14,17 @@ use core::arch::aarch64::{
 
 use super::super::{Aligned, Depthwise, LANES, Packed, Window, check, padded};
 use super::requant::{Bounds, Factors, Group, TURN, requantise};
-use super::three;
+use super::{pairs, three};
 
-/// `Kernels::pack_depthwise`: `[group of 16 channels][tap][channel]`; behind the biases a value for each group, how
-/// many products may be added in 16 bits.
+/// `Kernels::pack_depthwise`: `[group of 16 channels][tap][channel]`, and behind it the groups once more in the order
+/// of `pairs` where the window is one for it; behind the biases a value for each group, how many products may be added
+/// in 16 bits.
 pub(super) fn pack(weights: &[i8], bias: &[i32], channels: usize, window: &Window) -> Packed {
     check::pack_depthwise(weights, bias, channels, window);
     let width = padded(channels);
     let taps = window.taps();
-    let mut bytes = Aligned::zeroed(check::product(&[taps, width]));
+    let plain = check::product(&[taps, width]);
+    let mut bytes = Aligned::zeroed(plain + width / LANES * pairs::bytes(window));
     let mut biases = vec![0; width];
     for (channel, (to, &from)) in biases.iter_mut().zip(bias).enumerate() {
         let column = || weights[channel..].iter().step_by(channels);
@@ -32,8 +34,15 @@ pub(super) fn pack(weights: &[i8], bias: &[i32], channels: usize, window: &Windo
         let sum: i32 = column().map(|&w| i32::from(w)).sum();
         *to = from.wrapping_add(sum.wrapping_mul(128));
     }
-    biases.extend(bytes.bytes().chunks_exact((taps * LANES).max(1)).map(|group| three::chain(group, window)));
+    let (plain, paired) = bytes.bytes_mut().split_at_mut(plain);
+    biases.extend(plain.chunks_exact((taps * LANES).max(1)).map(|group| three::chain(group, window)));
     biases.resize(width + width / LANES, 1);
+    if pairs::fits(window) {
+        for (group, to) in plain.chunks_exact(taps * LANES).zip(paired.chunks_exact_mut(pairs::bytes(window)))
+        {
+            pairs::order(group, to);
+        }
+    }
     Packed { bytes, bias: biases }
 }
 
@@ -51,6 +60,8 @@ pub(super) struct Row<'a> {
     pub(super) outside: *const u8,
     /// Weights, `[tap][16]`.
     pub(super) weights: *const u8,
+    /// Weights in the order of `pairs`, where it fits the window.
+    pub(super) pairs: *const u8,
     /// Sixteen biases.
     pub(super) bias: *const i32,
     /// Products that may be added in 16 bits.
@@ -74,7 +85,8 @@ pub(super) fn depthwise(
     check::depthwise(op, input, out);
     let (width, taps) = (padded(op.channels), op.window.taps());
     let weights = op.weights.bytes.bytes();
-    assert!(weights.len() == taps * width, "weights are not of this set");
+    let paired = pairs::bytes(&op.window);
+    assert!(weights.len() == taps * width + width / LANES * paired, "weights are not of this set");
     assert!(op.weights.bias.len() == width + width / LANES, "biases are not of this set");
     let prelu = !op.requant.negative.is_empty();
     let mut bounds = Bounds::empty();
@@ -97,6 +109,7 @@ pub(super) fn depthwise(
                         step: width,
                         outside: op.outside.as_ptr().add(channel),
                         weights: weights.as_ptr().wrapping_add(channel * taps),
+                        pairs: weights.as_ptr().wrapping_add(taps * width + channel / LANES * paired),
                         bias: op.weights.bias.as_ptr().add(channel),
                         chain: op.weights.bias[width + channel / LANES],
                         scale: op.requant.scale.as_ptr().add(channel),
