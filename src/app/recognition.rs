@@ -8,6 +8,7 @@
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::domain::{Embedding, Match, ModelId, Mono, Person, PersonId, Template};
+use crate::engine::kernels;
 use crate::matching::{Gallery, GalleryError, OpenSet};
 use crate::picture::{Picture, PictureError};
 use crate::store::{Store, StoreError};
@@ -38,7 +39,7 @@ impl Recognition {
     /// # Errors
     /// See [`RecognitionError`].
     pub fn load(store: &Store, policy: OpenSet, model: ModelId) -> Result<Self, RecognitionError> {
-        let mut gallery = Gallery::new(model);
+        let mut gallery = Gallery::new(model).scanning_with(kernels::chosen().scan);
         let mut odd = None;
         store.for_each_enrolled(model, |person, templates| {
             if let Err(error) = gallery.upsert(person, templates) {

@@ -13,7 +13,7 @@ use crate::domain::limits::{MAX_NAME, MAX_TEMPLATES};
 use crate::domain::person::Label;
 use crate::domain::{Cosine, Embedding, Match, ModelId, Person, PersonId, Standing, Template, clipped};
 
-use super::matrix::{Matrix, Probe};
+use super::matrix::{Matrix, Probe, Scan, plain};
 use super::open_set::OpenSet;
 
 /// Longest list of candidates.
@@ -30,6 +30,7 @@ pub struct Gallery {
     primary: Matrix,
     /// All further templates.
     further: Matrix,
+    dots: Scan,
 }
 
 /// What is kept of a person beside the templates.
@@ -75,7 +76,15 @@ impl Gallery {
             numbers: HashMap::new(),
             primary: Matrix::default(),
             further: Matrix::default(),
+            dots: plain,
         }
+    }
+
+    /// Lets searches multiply with `dots`, which is to give exact products: what is found stays the same.
+    #[must_use]
+    pub fn scanning_with(mut self, dots: Scan) -> Self {
+        self.dots = dots;
+        self
     }
 
     /// Takes everybody who has a template of `model`; a person given twice counts as the last given.
@@ -275,11 +284,11 @@ impl Gallery {
 
     fn scan(&self, probe: &Probe, mode: Mode, mut visit: impl FnMut(f32, u32) -> f32) {
         debug_assert_eq!(Some(probe.len()), self.len);
-        let floor = self.primary.scan(probe, f32::NEG_INFINITY, &mut visit);
+        let floor = self.primary.scan(self.dots, probe, f32::NEG_INFINITY, &mut visit);
         match mode {
             Mode::Fast => {}
             Mode::Accurate => {
-                self.further.scan(probe, floor, &mut visit);
+                self.further.scan(self.dots, probe, floor, &mut visit);
             }
         }
     }

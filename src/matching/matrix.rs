@@ -7,18 +7,26 @@
 use crate::domain::Embedding;
 use crate::domain::limits::MAX_EMBEDDING;
 
-/// Rows are padded to this many values: whole vector registers on every machine we name.
+/// Dot products of a probe with every row of a matrix: `out[i]` is the one with the row that begins at
+/// `i * probe.len()`, exact. The engine has one for every processor; [`plain`] runs everywhere.
+pub type Scan = fn(probe: &[i8], matrix: &[i8], out: &mut [i32]);
+
+/// Rows are padded to this many values: whole vector registers on every machine we name, and a cache line.
 const PAD: usize = 64;
 
+/// Rows whose dot products are asked for at once: so many that the asking costs nothing, so few that their scores
+/// stay in the nearest cache.
+const BLOCK: usize = 256;
+
 /// Rows whose scores are computed before any of them is looked at: the division is then a vector operation too.
-const BLOCK: usize = 16;
+const GROUP: usize = 16;
 
-// The probe is unpacked into an array of MAX_EMBEDDING, so the longest row must be whole blocks of PAD.
-const _: () = assert!(MAX_EMBEDDING.is_multiple_of(PAD));
+// The probe is copied into an array of MAX_EMBEDDING, so the longest row must be whole blocks of PAD.
+const _: () = assert!(MAX_EMBEDDING.is_multiple_of(PAD) && BLOCK.is_multiple_of(GROUP));
 
-/// A probe made ready for a scan: widened once instead of once a row.
+/// A probe made ready for a scan: padded as the rows are.
 pub(super) struct Probe {
-    values: [i16; MAX_EMBEDDING],
+    values: [i8; MAX_EMBEDDING],
     len: usize,
     norm: f32,
 }
@@ -26,10 +34,9 @@ pub(super) struct Probe {
 impl Probe {
     pub(super) fn new(embedding: &Embedding) -> Self {
         let mut values = [0; MAX_EMBEDDING];
-        for (wide, narrow) in values.iter_mut().zip(embedding.values()) {
-            *wide = i16::from(*narrow);
-        }
-        Self { values, len: embedding.values().len(), norm: embedding.norm() }
+        let len = embedding.values().len();
+        values[..len].copy_from_slice(embedding.values());
+        Self { values, len, norm: embedding.norm() }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -41,6 +48,8 @@ impl Probe {
 #[derive(Default)]
 pub(super) struct Matrix {
     stride: usize,
+    /// Values before the first row, so that every row begins at a cache line.
+    start: usize,
     rows: Vec<i8>,
     norms: Vec<f32>,
     owners: Vec<u32>,
@@ -49,7 +58,13 @@ pub(super) struct Matrix {
 impl Matrix {
     /// An empty matrix for templates of `len` values.
     pub(super) const fn new(len: usize) -> Self {
-        Self { stride: len.next_multiple_of(PAD), rows: Vec::new(), norms: Vec::new(), owners: Vec::new() }
+        Self {
+            stride: len.next_multiple_of(PAD),
+            start: 0,
+            rows: Vec::new(),
+            norms: Vec::new(),
+            owners: Vec::new(),
+        }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -59,10 +74,10 @@ impl Matrix {
     /// Adds a template. Its length is the one given at [`Matrix::new`]; the caller checked.
     pub(super) fn push(&mut self, embedding: &Embedding, owner: u32) {
         debug_assert_eq!(embedding.values().len().next_multiple_of(PAD), self.stride);
-        let end = self.rows.len() + self.stride;
-        if end > self.rows.capacity() {
-            self.grow(end);
+        if self.rows.len() + self.stride > self.rows.capacity() {
+            self.grow(self.rows.len() + self.stride);
         }
+        let end = self.rows.len() + self.stride;
         self.rows.extend_from_slice(embedding.values());
         self.rows.resize(end, 0);
         self.norms.push(embedding.norm());
@@ -71,10 +86,13 @@ impl Matrix {
 
     /// Moves to a larger buffer without leaving a copy of the templates in the old one.
     fn grow(&mut self, at_least: usize) {
-        let mut larger = Vec::with_capacity(at_least.max(self.rows.capacity() * 3 / 2));
-        larger.extend_from_slice(&self.rows);
+        let mut larger: Vec<i8> = Vec::with_capacity((at_least + PAD).max(self.rows.capacity() * 3 / 2));
+        // An address that cannot be brought to a line is only slower.
+        let start = larger.as_ptr().align_offset(PAD).min(PAD);
+        larger.resize(start, 0);
+        larger.extend_from_slice(&self.rows[self.start..]);
         self.rows.fill(0);
-        self.rows = larger;
+        (self.rows, self.start) = (larger, start);
     }
 
     /// Drops every template of `gone`; `moved` then takes its number.
@@ -94,8 +112,8 @@ impl Matrix {
 
     fn swap_remove(&mut self, at: usize) {
         let last = self.owners.len() - 1;
-        let end = last * self.stride;
-        self.rows.copy_within(end.., at * self.stride);
+        let end = self.start + last * self.stride;
+        self.rows.copy_within(end.., self.start + at * self.stride);
         self.rows[end..].fill(0);
         self.rows.truncate(end);
         self.norms.swap_remove(at);
@@ -104,25 +122,34 @@ impl Matrix {
 
     /// Calls `visit(score, owner)` for every template whose score is at least the floor; `visit` returns the floor
     /// from there on, which may only rise.
-    pub(super) fn scan(&self, probe: &Probe, mut floor: f32, mut visit: impl FnMut(f32, u32) -> f32) -> f32 {
+    pub(super) fn scan(
+        &self,
+        dots: Scan,
+        probe: &Probe,
+        mut floor: f32,
+        mut visit: impl FnMut(f32, u32) -> f32,
+    ) -> f32 {
         if self.owners.is_empty() {
             return floor;
         }
-        let wide = &probe.values[..self.stride];
-        let blocks = self.rows.chunks(self.stride * BLOCK);
+        let padded = &probe.values[..self.stride];
+        let blocks = self.rows[self.start..].chunks(self.stride * BLOCK);
         for ((rows, norms), owners) in blocks.zip(self.norms.chunks(BLOCK)).zip(self.owners.chunks(BLOCK)) {
-            let mut dots = [0; BLOCK];
-            for (value, row) in dots.iter_mut().zip(rows.chunks_exact(self.stride)) {
-                *value = dot(wide, row);
-            }
-            let mut lengths = [1.0; BLOCK];
-            lengths[..norms.len()].copy_from_slice(norms);
-            // The same arithmetic as `Embedding::cosine`, in the same order, so that the results are the same bits.
-            let scores: [f32; BLOCK] =
-                core::array::from_fn(|i| (dots[i] as f32 / (probe.norm * lengths[i])).clamp(-1.0, 1.0));
-            for (score, owner) in scores.into_iter().zip(owners) {
-                if score >= floor {
-                    floor = visit(score, *owner);
+            // Of rows that are not there the product is 0 and the length 1.
+            let mut products = [0; BLOCK];
+            dots(padded, rows, &mut products[..owners.len()]);
+            let groups = products.as_chunks::<GROUP>().0.iter();
+            for ((dots, norms), owners) in groups.zip(norms.chunks(GROUP)).zip(owners.chunks(GROUP)) {
+                let mut lengths = [1.0; GROUP];
+                lengths[..norms.len()].copy_from_slice(norms);
+                // The same arithmetic as `Embedding::cosine`, in the same order, so that the results are the same
+                // bits.
+                let scores: [f32; GROUP] =
+                    core::array::from_fn(|i| (dots[i] as f32 / (probe.norm * lengths[i])).clamp(-1.0, 1.0));
+                for (score, owner) in scores.into_iter().zip(owners) {
+                    if score >= floor {
+                        floor = visit(score, *owner);
+                    }
                 }
             }
         }
@@ -137,14 +164,19 @@ impl Drop for Matrix {
     }
 }
 
-/// Dot product of whole blocks of [`PAD`] values. Products of i8 fit i16 lanes' 32-bit sums (512 * 128 * 128 < 2^31);
-/// the fixed block lets the compiler use its multiply-add of 16-bit pairs (SSE2 `pmaddwd`, NEON `smlal`).
-#[inline]
-fn dot(probe: &[i16], row: &[i8]) -> i32 {
-    let (a, _) = probe.as_chunks::<PAD>();
-    let (b, _) = row.as_chunks::<PAD>();
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum::<i32>())
-        .sum()
+/// The scan that runs everywhere. Products of i8 fit i16 lanes' 32-bit sums (512 * 128 * 128 < 2^31); the fixed block
+/// lets the compiler use its multiply-add of 16-bit pairs (SSE2 `pmaddwd`, NEON `smlal`).
+pub(super) fn plain(probe: &[i8], matrix: &[i8], out: &mut [i32]) {
+    let mut wide = [0_i16; MAX_EMBEDDING];
+    let wide = &mut wide[..probe.len()];
+    wide.iter_mut().zip(probe).for_each(|(wide, narrow)| *wide = i16::from(*narrow));
+    let (a, _) = wide.as_chunks::<PAD>();
+    for (dot, row) in out.iter_mut().zip(matrix.chunks_exact(probe.len())) {
+        let (b, _) = row.as_chunks::<PAD>();
+        *dot = a
+            .iter()
+            .zip(b)
+            .map(|(a, b)| a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum::<i32>())
+            .sum();
+    }
 }

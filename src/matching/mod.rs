@@ -13,5 +13,6 @@ mod open_set;
 mod score;
 
 pub use gallery::{Candidate, Entry, Gallery, GalleryError, MAX_CANDIDATES, Mode};
+pub use matrix::Scan;
 pub use open_set::{OpenSet, OpenSetError};
 pub use score::{MatchLevel, shown_score};

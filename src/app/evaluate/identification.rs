@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use crate::domain::{Embedding, Match, ModelId, Person, Template, TemplateId, TemplateSource, Utc, clipped};
+use crate::engine::kernels;
 use crate::matching::{Gallery, Mode, OpenSet};
 
 use super::EvaluateError;
@@ -157,7 +158,7 @@ fn split(
     random.shuffle(&mut order);
     let (inside, outside) = order.split_at(people);
 
-    let mut gallery = Gallery::new(MODEL);
+    let mut gallery = Gallery::new(MODEL).scanning_with(kernels::chosen().scan);
     let mut probes: Vec<(usize, Option<&Embedding>)> = Vec::new();
     for subject in inside {
         let mut pictures: Vec<_> = subjects[*subject].pictures.iter().map(Option::as_ref).collect();
