@@ -12,16 +12,8 @@ use super::matmul::{BYTES, Biases, CARRY, Job, PRELU, RAW, Tiles, finish};
 use super::pack;
 
 /// Weights lie as `[panel of 16 columns][depth / 4][column][4]`.
-pub(super) static TILES: Tiles = Tiles {
-    heights: &[6, 4, 1],
-    columns: 16,
-    unit: 4,
-    step: 16,
-    signed: true,
-    biases: Biases::Plain,
-    pack: pack::signed_rows::<16>,
-    block,
-};
+pub(super) static TILES: Tiles =
+    Tiles { heights: &[6, 4, 1], columns: 16, unit: 4, step: 16, signed: true, biases: Biases::Plain, block };
 
 /// `sdot` of four sums with a lane of a row.
 macro_rules! dot {
@@ -103,37 +95,43 @@ tile!(tile4, 16, "ldp q0, q1, [{a}], #32\nldp q2, q3, [{a}], #32",
     "v16" s8, "v17" s9, "v18" s10, "v19" s11, "v20" s12, "v21" s13, "v22" s14, "v23" s15);
 tile!(tile1, 4, "ldr q0, [{a}], #16", 0: 8 9 10 11; "v8" s0, "v9" s1, "v10" s2, "v11" s3);
 
-/// A block of `height` rows times all panels of a job.
+/// Blocks of `height` rows times all panels of a job.
 ///
 /// # Safety
 /// As `Tiles::block` says; the processor has `dotprod`.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn block(height: usize, sink: u8, job: &Job<'_>) {
-    /// All panels with one height and sink.
-    macro_rules! panels {
-        ($tile:ident, $sink:ident) => {
-            for panel in 0..job.panels {
-                // SAFETY: the caller's promise, panel by panel.
+    // A copy of its own, so that its fields can stay in registers.
+    let mut job = *job;
+    /// All blocks and panels with one height and sink.
+    macro_rules! blocks {
+        ($height:literal $tile:ident, $sink:ident) => {
+            for _ in 0..job.blocks {
+                // SAFETY: the caller's promise, block by block and panel by panel.
                 unsafe {
-                    let sums =
-                        $tile(job.a, job.weights(panel), job.steps, job.tail, job.bias.add(panel * 16));
-                    finish::<_, $sink>(sums, job, panel);
+                    pack::signed::<$height, 16>(job.from, job.stride, job.depth, job.packed);
+                    for panel in 0..job.panels {
+                        let (weights, bias) = (job.weights(panel), job.bias.add(panel * 16));
+                        let sums = $tile(job.packed, weights, job.steps, job.tail, bias);
+                        finish::<_, $sink>(sums, &job, panel);
+                    }
                 }
+                job.advance($height);
             }
         };
     }
     match (height, sink) {
-        (6, BYTES) => panels!(tile6, BYTES),
-        (6, PRELU) => panels!(tile6, PRELU),
-        (6, RAW) => panels!(tile6, RAW),
-        (6, _) => panels!(tile6, CARRY),
-        (4, BYTES) => panels!(tile4, BYTES),
-        (4, PRELU) => panels!(tile4, PRELU),
-        (4, RAW) => panels!(tile4, RAW),
-        (4, _) => panels!(tile4, CARRY),
-        (_, BYTES) => panels!(tile1, BYTES),
-        (_, PRELU) => panels!(tile1, PRELU),
-        (_, RAW) => panels!(tile1, RAW),
-        (_, _) => panels!(tile1, CARRY),
+        (6, BYTES) => blocks!(6 tile6, BYTES),
+        (6, PRELU) => blocks!(6 tile6, PRELU),
+        (6, RAW) => blocks!(6 tile6, RAW),
+        (6, _) => blocks!(6 tile6, CARRY),
+        (4, BYTES) => blocks!(4 tile4, BYTES),
+        (4, PRELU) => blocks!(4 tile4, PRELU),
+        (4, RAW) => blocks!(4 tile4, RAW),
+        (4, _) => blocks!(4 tile4, CARRY),
+        (_, BYTES) => blocks!(1 tile1, BYTES),
+        (_, PRELU) => blocks!(1 tile1, PRELU),
+        (_, RAW) => blocks!(1 tile1, RAW),
+        (_, _) => blocks!(1 tile1, CARRY),
     }
 }

@@ -18,37 +18,30 @@ use super::matmul::{BYTES, Biases, CARRY, Job, PRELU, RAW, Tiles};
 use super::pack;
 use super::requant::{narrow, scaled};
 
-/// Weights lie as `[panel of 4 columns][depth / 32][column][32]`.
-pub(super) static TILES: Tiles = Tiles {
-    heights: &[4, 1],
-    columns: 4,
-    unit: 32,
-    step: 32,
-    signed: true,
-    biases: Biases::Spread,
-    pack: pack::signed_rows::<32>,
-    block,
-};
+/// Weights lie as `[panel of 4 columns][depth / 16][column][16]`.
+pub(super) static TILES: Tiles =
+    Tiles { heights: &[4, 1], columns: 4, unit: 16, step: 32, signed: true, biases: Biases::Spread, block };
 
 /// How many products of a panel's weights may be added in 16 bits: 4, 2 or 1.
 pub(super) fn chain(panel: &[u8]) -> i32 {
-    let fits = |length: usize| {
-        panel.as_chunks::<32>().0.iter().all(|weights| {
-            (0..32).step_by(8 * length).all(|first| {
-                (first..first + 8).all(|lane| {
-                    let chain = weights[lane..].iter().step_by(8).take(length);
-                    chain.map(|&w| u32::from((w as i8).unsigned_abs())).sum::<u32>() <= 255
-                })
-            })
-        })
+    let magnitude = |weight: &u8| u32::from((*weight as i8).unsigned_abs());
+    // What two values of a column, eight apart, sum up to; a column's next sixteen are 64 bytes on.
+    let pairs = |weights: &[u8; 16]| -> [u32; 8] {
+        std::array::from_fn(|lane| magnitude(&weights[lane]) + magnitude(&weights[lane + 8]))
     };
-    if fits(4) {
-        4
-    } else if fits(2) {
-        2
-    } else {
-        1
+    let mut longest = 4;
+    for step in panel.chunks(128) {
+        let (first, second) = step.split_at(step.len().min(64));
+        for (column, weights) in first.as_chunks::<16>().0.iter().enumerate() {
+            let first = pairs(weights);
+            let second = second.as_chunks::<16>().0.get(column).map_or([0; 8], pairs);
+            for (a, b) in first.into_iter().zip(second) {
+                let fits = if a + b <= 255 { 4 } else { 2 };
+                longest = longest.min(if a.max(b) <= 255 { fits } else { 1 });
+            }
+        }
     }
+    longest
 }
 
 /// A product of lower halves, of upper halves, and the widening of a chain of them.
@@ -68,30 +61,32 @@ macro_rules! widen {
     };
 }
 
-/// 32 values of every row times a column, in chains of four, two or one. A row is its two registers, one for its
-/// chain, one for its sum.
+/// 16 values of every row times a column: the row's register, its chain, its sum. With 4 the first half of a chain of
+/// four, which goes on with `next`; else chains of two or one, widened at once.
 macro_rules! column {
-    (4, $b0:literal $b1:literal; $($a0:literal $a1:literal $t:literal $s:literal),*) => {
-        concat!(
-            "ldp q", $b0, ", q", $b1, ", [{b}], #32\n",
-            $(low!("smull" $t $a0 $b0),)* $(high!("smlal" $t $a0 $b0),)*
-            $(low!("smlal" $t $a1 $b1),)* $(high!("smlal" $t $a1 $b1),)* $(widen!($s $t),)*
-        )
+    (4, $b:literal; $($a:literal $t:literal $s:literal),*) => {
+        concat!($(low!("smull" $t $a $b),)* $(high!("smlal" $t $a $b),)*)
     };
-    (2, $b0:literal $b1:literal; $($a0:literal $a1:literal $t:literal $s:literal),*) => {
-        concat!(
-            "ldp q", $b0, ", q", $b1, ", [{b}], #32\n",
-            $(low!("smull" $t $a0 $b0),)* $(high!("smlal" $t $a0 $b0),)* $(widen!($s $t),)*
-            $(low!("smull" $t $a1 $b1),)* $(high!("smlal" $t $a1 $b1),)* $(widen!($s $t),)*
-        )
+    (2, $b:literal; $($a:literal $t:literal $s:literal),*) => {
+        concat!($(low!("smull" $t $a $b),)* $(high!("smlal" $t $a $b),)* $(widen!($s $t),)*)
     };
-    (1, $b0:literal $b1:literal; $($a0:literal $a1:literal $t:literal $s:literal),*) => {
-        concat!(
-            "ldp q", $b0, ", q", $b1, ", [{b}], #32\n",
-            $(low!("smull" $t $a0 $b0),)* $(widen!($s $t),)* $(high!("smull" $t $a0 $b0),)* $(widen!($s $t),)*
-            $(low!("smull" $t $a1 $b1),)* $(widen!($s $t),)* $(high!("smull" $t $a1 $b1),)* $(widen!($s $t),)*
-        )
+    (1, $b:literal; $($a:literal $t:literal $s:literal),*) => {
+        concat!($(low!("smull" $t $a $b),)* $(widen!($s $t),)* $(high!("smull" $t $a $b),)* $(widen!($s $t),)*)
     };
+}
+
+/// The next 16 values.
+macro_rules! next {
+    (4, $b:literal; $($a:literal $t:literal $s:literal),*) => {
+        concat!($(low!("smlal" $t $a $b),)* $(high!("smlal" $t $a $b),)* $(widen!($s $t),)*)
+    };
+    ($chain:tt, $b:literal; $($a:literal $t:literal $s:literal),*) => { column!($chain, $b; $($a $t $s),*) };
+}
+
+/// The last 16 values, where the depth is an odd multiple of them.
+macro_rules! last {
+    (4, $b:literal; $($a:literal $t:literal $s:literal),*) => { column!(2, $b; $($a $t $s),*) };
+    ($chain:tt, $b:literal; $($a:literal $t:literal $s:literal),*) => { column!($chain, $b; $($a $t $s),*) };
 }
 
 /// A packed block of rows times a panel of four columns: partial sums, a vector each row and column.
@@ -100,11 +95,11 @@ macro_rules! tile {
      $($a0:literal $a1:literal $t:literal: $s0:literal $s1:literal $s2:literal $s3:literal),*;
      $($register:tt $sum:ident),*) => {
         /// # Safety
-        /// `a` points to `steps` times 32 values of every row, `b` to `steps` times 128 bytes, `bias` to four sums of
-        /// four partial ones each.
+        /// `a` points to `steps` times 32 values of every row and, if `tail` is not 0, as many again; `b` to `steps`
+        /// times 128 and `tail` times 64 bytes; `bias` to four sums of four partial ones each. `tail` is at most 1.
         #[inline]
         #[target_feature(enable = "neon")]
-        unsafe fn $name(a: *const u8, b: *const u8, steps: usize, bias: *const i32) -> [int32x4_t; $count] {
+        unsafe fn $name(a: *const u8, b: *const u8, steps: usize, tail: usize, bias: *const i32) -> [int32x4_t; $count] {
             $(let $sum: int32x4_t;)*
             // SAFETY: reads what the caller promises, writes no memory; every register it changes is an operand.
             unsafe {
@@ -114,13 +109,32 @@ macro_rules! tile {
                     "cbz {steps}, 3f",
                     "2:",
                     $load,
-                    column!($chain, 8 9; $($a0 $a1 $t $s0),*),
-                    column!($chain, 14 15; $($a0 $a1 $t $s1),*),
-                    column!($chain, 8 9; $($a0 $a1 $t $s2),*),
-                    column!($chain, 14 15; $($a0 $a1 $t $s3),*),
+                    "ldp q8, q9, [{b}]",
+                    "ldp q14, q15, [{b}, #64]",
+                    column!($chain, 8; $($a0 $t $s0),*),
+                    next!($chain, 14; $($a1 $t $s0),*),
+                    column!($chain, 9; $($a0 $t $s1),*),
+                    next!($chain, 15; $($a1 $t $s1),*),
+                    "ldp q8, q9, [{b}, #32]",
+                    "ldp q14, q15, [{b}, #96]",
+                    "add {b}, {b}, #128",
+                    column!($chain, 8; $($a0 $t $s2),*),
+                    next!($chain, 14; $($a1 $t $s2),*),
+                    column!($chain, 9; $($a0 $t $s3),*),
+                    next!($chain, 15; $($a1 $t $s3),*),
                     "subs {steps}, {steps}, #1",
                     "b.ne 2b",
                     "3:",
+                    "cbz {tail}, 4f",
+                    $load,
+                    "ldp q8, q9, [{b}]",
+                    "ldp q14, q15, [{b}, #32]",
+                    last!($chain, 8; $($a0 $t $s0),*),
+                    last!($chain, 9; $($a0 $t $s1),*),
+                    last!($chain, 14; $($a0 $t $s2),*),
+                    last!($chain, 15; $($a0 $t $s3),*),
+                    "4:",
+                    tail = in(reg) tail,
                     a = inout(reg) a => _, b = inout(reg) b => _, steps = inout(reg) steps => _, bias = in(reg) bias,
                     out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _,
                     out("v6") _, out("v7") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _,
@@ -212,37 +226,43 @@ unsafe fn store<const N: usize>(bytes: uint8x16_t, to: *mut u8, width: usize) {
     }
 }
 
-/// A block of `height` rows times all panels of a job.
+/// Blocks of `height` rows times all panels of a job.
 ///
 /// # Safety
 /// As `Tiles::block` says.
 #[target_feature(enable = "neon")]
 unsafe fn block(height: usize, sink: u8, job: &Job<'_>) {
-    /// All panels with one height and sink.
-    macro_rules! panels {
-        ($by4:ident $by2:ident $by1:ident, $sink:ident) => {
-            for panel in 0..job.panels {
-                // SAFETY: the caller's promise, panel by panel.
+    // A copy of its own, so that its fields can stay in registers.
+    let mut job = *job;
+    /// All blocks and panels with one height and sink.
+    macro_rules! blocks {
+        ($height:literal $by4:ident $by2:ident $by1:ident, $sink:ident) => {
+            for _ in 0..job.blocks {
+                // SAFETY: the caller's promise, block by block and panel by panel.
                 unsafe {
-                    let (a, weights, bias) = (job.a, job.weights(panel), job.bias.add(panel * 16));
-                    let sums = match *job.chains.add(panel) {
-                        4 => $by4(a, weights, job.steps, bias),
-                        2 => $by2(a, weights, job.steps, bias),
-                        _ => $by1(a, weights, job.steps, bias),
-                    };
-                    finish::<_, $sink>(sums, job, panel);
+                    pack::signed::<$height, 32>(job.from, job.stride, job.depth, job.packed);
+                    for panel in 0..job.panels {
+                        let (weights, bias) = (job.weights(panel), job.bias.add(panel * 16));
+                        let sums = match *job.chains.add(panel) {
+                            4 => $by4(job.packed, weights, job.steps, job.tail, bias),
+                            2 => $by2(job.packed, weights, job.steps, job.tail, bias),
+                            _ => $by1(job.packed, weights, job.steps, job.tail, bias),
+                        };
+                        finish::<_, $sink>(sums, &job, panel);
+                    }
                 }
+                job.advance($height);
             }
         };
     }
     match (height, sink) {
-        (4, BYTES) => panels!(four_by_4 four_by_2 four_by_1, BYTES),
-        (4, PRELU) => panels!(four_by_4 four_by_2 four_by_1, PRELU),
-        (4, RAW) => panels!(four_by_4 four_by_2 four_by_1, RAW),
-        (4, _) => panels!(four_by_4 four_by_2 four_by_1, CARRY),
-        (_, BYTES) => panels!(one_by_4 one_by_2 one_by_1, BYTES),
-        (_, PRELU) => panels!(one_by_4 one_by_2 one_by_1, PRELU),
-        (_, RAW) => panels!(one_by_4 one_by_2 one_by_1, RAW),
-        (_, _) => panels!(one_by_4 one_by_2 one_by_1, CARRY),
+        (4, BYTES) => blocks!(4 four_by_4 four_by_2 four_by_1, BYTES),
+        (4, PRELU) => blocks!(4 four_by_4 four_by_2 four_by_1, PRELU),
+        (4, RAW) => blocks!(4 four_by_4 four_by_2 four_by_1, RAW),
+        (4, _) => blocks!(4 four_by_4 four_by_2 four_by_1, CARRY),
+        (_, BYTES) => blocks!(1 one_by_4 one_by_2 one_by_1, BYTES),
+        (_, PRELU) => blocks!(1 one_by_4 one_by_2 one_by_1, PRELU),
+        (_, RAW) => blocks!(1 one_by_4 one_by_2 one_by_1, RAW),
+        (_, _) => blocks!(1 one_by_4 one_by_2 one_by_1, CARRY),
     }
 }

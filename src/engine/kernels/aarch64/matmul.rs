@@ -38,12 +38,7 @@ pub(super) struct Tiles {
     pub(super) signed: bool,
     /// How biases lie.
     pub(super) biases: Biases,
-    /// Packs rows: height, first row, bytes from row to row, depth, result.
-    ///
-    /// Safety: each row is readable for the depth padded to four; the result has room for the height times the depth
-    /// padded to `step`.
-    pub(super) pack: unsafe fn(usize, *const u8, usize, usize, *mut u8),
-    /// Multiplies a block: height, sink, job.
+    /// Packs blocks of rows and multiplies them: height, sink, job.
     ///
     /// Safety: the pointers of the job reach as far as its counts say; the processor has what the set needs.
     pub(super) block: unsafe fn(usize, u8, &Job<'_>),
@@ -61,10 +56,19 @@ pub(super) enum Biases {
     Spread,
 }
 
-/// One block of rows times some panels.
+/// Blocks of rows times some panels.
+#[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
-    /// Packed rows.
-    pub(super) a: *const u8,
+    /// First row, each readable for `depth` padded to four.
+    pub(super) from: *const u8,
+    /// Bytes from row to row.
+    pub(super) stride: usize,
+    /// Values of a row.
+    pub(super) depth: usize,
+    /// Count of blocks.
+    pub(super) blocks: usize,
+    /// Room for a block's rows of the depth padded to `step`.
+    pub(super) packed: *mut u8,
     weights: *const u8,
     panel_bytes: usize,
     /// Biases of the first panel.
@@ -84,7 +88,7 @@ pub(super) struct Job<'a> {
     pub(super) bounds: &'a Bounds,
     /// Column of the turn that the first panel begins with.
     pub(super) first: usize,
-    /// First row and panel of the result: bytes, or sums.
+    /// The next block's first row and panel of the result: bytes, or sums.
     pub(super) out: *mut u8,
     pub(super) sums: *mut i32,
     /// Values from row to row.
@@ -102,6 +106,14 @@ impl Job<'_> {
     pub(super) unsafe fn weights(&self, panel: usize) -> *const u8 {
         // SAFETY: within the packed weights, which `run` measured.
         unsafe { self.weights.add(panel * self.panel_bytes) }
+    }
+
+    /// On to the next block of `height` rows.
+    #[inline]
+    pub(super) fn advance(&mut self, height: usize) {
+        self.from = self.from.wrapping_add(height * self.stride);
+        self.out = self.out.wrapping_add(height * self.width);
+        self.sums = self.sums.wrapping_add(height * self.width);
     }
 
     /// The sums so far.
@@ -249,13 +261,17 @@ fn run(
         while row < rows {
             let left = rows - row;
             let height = tiles.heights.iter().copied().find(|&h| h <= left).unwrap_or(2);
-            let once = height <= left;
+            let (blocks, once) = ((left / height).max(1), height <= left);
             // SAFETY: `check::matmul` measured the rows of `a` and the result, the assertions above weights and
-            // biases; `first + count` columns and `row + min(height, left)` rows are within them. A row that is
+            // biases; `first + count` columns and `row + blocks * height` rows are within them. A row that is
             // given twice is written twice to the same place. The set was made for this processor.
             unsafe {
                 let job = Job {
-                    a: buffer,
+                    from: a.as_ptr().add(row * a_stride),
+                    stride: if once { a_stride } else { 0 },
+                    depth: op.depth,
+                    blocks,
+                    packed: buffer,
                     weights: weights.as_ptr().add(first / tiles.columns * panel_bytes),
                     panel_bytes,
                     bias: bias.as_ptr().add(first * values),
@@ -272,16 +288,13 @@ fn run(
                     width: if once { width } else { 0 },
                     chains: bias.as_ptr().wrapping_add(width * values + first / tiles.columns),
                 };
-                let from = a.as_ptr().add(row * a_stride);
-                let stride = if once { a_stride } else { 0 };
                 if op.depth <= DEEP {
-                    (tiles.pack)(height, from, stride, op.depth, buffer);
                     (tiles.block)(height, sink, &job);
                 } else {
-                    deep(tiles, &job, &Rows { from, stride, depth: op.depth, height, buffer }, values, sink);
+                    deep(tiles, job, height, values, sink);
                 }
             }
-            row += height.min(left);
+            row += if once { blocks * height } else { left };
         }
     }
 }
@@ -290,50 +303,46 @@ fn run(
 #[repr(C, align(64))]
 struct Buffer([u8; HIGH * DEEP]);
 
-/// Rows of a block before they are packed.
-struct Rows {
-    from: *const u8,
-    stride: usize,
-    depth: usize,
-    height: usize,
-    buffer: *mut u8,
-}
-
-/// A block whose depth the buffer does not hold: panel by panel, part by part.
+/// Blocks whose depth the buffer does not hold: block by block, panel by panel, part by part.
 ///
 /// # Safety
-/// As for `Tiles::pack` and `Tiles::block`; `job` is that of all panels and the whole depth.
+/// As for `Tiles::block`, but for the room for packed rows.
 #[cold]
-unsafe fn deep(tiles: &Tiles, job: &Job<'_>, rows: &Rows, values: usize, sink: u8) {
+unsafe fn deep(tiles: &Tiles, mut job: Job<'_>, height: usize, values: usize, sink: u8) {
     let nothing = [0; 4 * LANES];
-    for panel in 0..job.panels {
-        let mut carry = [0; SUMS];
-        for from in (0..rows.depth).step_by(DEEP) {
-            let length = DEEP.min(rows.depth - from);
-            let units = length.div_ceil(tiles.unit);
-            let column = panel * tiles.columns;
-            // SAFETY: parts begin at multiples of `step`, so a panel's weights for them begin at `columns` times
-            // their first value; the rest is the caller's promise.
-            unsafe {
-                (tiles.pack)(rows.height, rows.from.add(from), rows.stride, length, rows.buffer);
-                let part = Job {
-                    weights: job.weights(panel).add(tiles.columns * from),
-                    bias: if from == 0 { job.bias.add(column * values) } else { nothing.as_ptr() },
-                    panels: 1,
-                    steps: units / (tiles.step / tiles.unit),
-                    tail: units % (tiles.step / tiles.unit),
-                    carry: carry.as_mut_ptr(),
-                    scale: job.scale.wrapping_add(column),
-                    negative: job.negative.wrapping_add(column),
-                    first: job.first + column,
-                    out: job.out.wrapping_add(column),
-                    sums: job.sums.wrapping_add(column),
-                    chains: job.chains.wrapping_add(panel),
-                    ..*job
-                };
-                let last = from + length == rows.depth;
-                (tiles.block)(rows.height, if last { sink } else { CARRY }, &part);
+    for _ in 0..job.blocks {
+        for panel in 0..job.panels {
+            let mut carry = [0; SUMS];
+            for from in (0..job.depth).step_by(DEEP) {
+                let depth = DEEP.min(job.depth - from);
+                let units = depth.div_ceil(tiles.unit);
+                let column = panel * tiles.columns;
+                // SAFETY: parts begin at multiples of `step`, so a panel's weights for them begin at `columns` times
+                // their first value; the rest is the caller's promise.
+                unsafe {
+                    let part = Job {
+                        from: job.from.add(from),
+                        depth,
+                        blocks: 1,
+                        weights: job.weights(panel).add(tiles.columns * from),
+                        bias: if from == 0 { job.bias.add(column * values) } else { nothing.as_ptr() },
+                        panels: 1,
+                        steps: units / (tiles.step / tiles.unit),
+                        tail: units % (tiles.step / tiles.unit),
+                        carry: carry.as_mut_ptr(),
+                        scale: job.scale.wrapping_add(column),
+                        negative: job.negative.wrapping_add(column),
+                        first: job.first + column,
+                        out: job.out.wrapping_add(column),
+                        sums: job.sums.wrapping_add(column),
+                        chains: job.chains.wrapping_add(panel),
+                        ..job
+                    };
+                    let last = from + depth == job.depth;
+                    (tiles.block)(height, if last { sink } else { CARRY }, &part);
+                }
             }
         }
+        job.advance(height);
     }
 }

@@ -19,7 +19,6 @@ pub(super) static TILES: Tiles = Tiles {
     step: 16,
     signed: false,
     biases: Biases::Pairs,
-    pack: pack::paired_rows,
     block,
 };
 
@@ -121,37 +120,43 @@ fn untangle<const N: usize>(sums: [int32x4_t; N]) -> [int32x4_t; N] {
     rows
 }
 
-/// A block of `height` rows times all panels of a job.
+/// Blocks of `height` rows times all panels of a job.
 ///
 /// # Safety
 /// As `Tiles::block` says; the processor has `i8mm`.
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn block(height: usize, sink: u8, job: &Job<'_>) {
-    /// All panels with one height and sink.
-    macro_rules! panels {
-        ($tile:ident, $sink:ident) => {
-            for panel in 0..job.panels {
-                // SAFETY: the caller's promise, panel by panel.
+    // A copy of its own, so that its fields can stay in registers.
+    let mut job = *job;
+    /// All blocks and panels with one height and sink.
+    macro_rules! blocks {
+        ($height:literal $tile:ident, $sink:ident) => {
+            for _ in 0..job.blocks {
+                // SAFETY: the caller's promise, block by block and panel by panel.
                 unsafe {
-                    let sums =
-                        $tile(job.a, job.weights(panel), job.steps, job.tail, job.bias.add(panel * 32));
-                    finish::<_, $sink>(untangle(sums), job, panel);
+                    pack::paired::<{ $height / 2 }>(job.from, job.stride, job.depth, job.packed);
+                    for panel in 0..job.panels {
+                        let (weights, bias) = (job.weights(panel), job.bias.add(panel * 32));
+                        let sums = $tile(job.packed, weights, job.steps, job.tail, bias);
+                        finish::<_, $sink>(untangle(sums), &job, panel);
+                    }
                 }
+                job.advance($height);
             }
         };
     }
     match (height, sink) {
-        (6, BYTES) => panels!(tile6, BYTES),
-        (6, PRELU) => panels!(tile6, PRELU),
-        (6, RAW) => panels!(tile6, RAW),
-        (6, _) => panels!(tile6, CARRY),
-        (4, BYTES) => panels!(tile4, BYTES),
-        (4, PRELU) => panels!(tile4, PRELU),
-        (4, RAW) => panels!(tile4, RAW),
-        (4, _) => panels!(tile4, CARRY),
-        (_, BYTES) => panels!(tile2, BYTES),
-        (_, PRELU) => panels!(tile2, PRELU),
-        (_, RAW) => panels!(tile2, RAW),
-        (_, _) => panels!(tile2, CARRY),
+        (6, BYTES) => blocks!(6 tile6, BYTES),
+        (6, PRELU) => blocks!(6 tile6, PRELU),
+        (6, RAW) => blocks!(6 tile6, RAW),
+        (6, _) => blocks!(6 tile6, CARRY),
+        (4, BYTES) => blocks!(4 tile4, BYTES),
+        (4, PRELU) => blocks!(4 tile4, PRELU),
+        (4, RAW) => blocks!(4 tile4, RAW),
+        (4, _) => blocks!(4 tile4, CARRY),
+        (_, BYTES) => blocks!(2 tile2, BYTES),
+        (_, PRELU) => blocks!(2 tile2, PRELU),
+        (_, RAW) => blocks!(2 tile2, RAW),
+        (_, _) => blocks!(2 tile2, CARRY),
     }
 }

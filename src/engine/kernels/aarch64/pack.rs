@@ -11,28 +11,15 @@ use core::arch::aarch64::{
 /// `[depth / STEP][row][STEP]`, every byte `^ 0x80`.
 ///
 /// # Safety
-/// As `Tiles::pack` says.
-pub(super) unsafe fn signed_rows<const STEP: usize>(
-    height: usize,
+/// `H` rows, `stride` apart, are readable for the depth padded to four; `out` has room for them padded to `STEP`.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn signed<const H: usize, const STEP: usize>(
     a: *const u8,
     stride: usize,
     depth: usize,
     out: *mut u8,
 ) {
-    // SAFETY: the caller's promise; heights are those of the sets that use this.
-    unsafe {
-        match height {
-            6 => signed::<6, STEP>(a, stride, depth, out),
-            4 => signed::<4, STEP>(a, stride, depth, out),
-            _ => signed::<1, STEP>(a, stride, depth, out),
-        }
-    }
-}
-
-/// # Safety
-/// As `Tiles::pack` says.
-#[target_feature(enable = "neon")]
-unsafe fn signed<const H: usize, const STEP: usize>(a: *const u8, stride: usize, depth: usize, out: *mut u8) {
     // SAFETY: `k + STEP <= depth` in the loop; behind it `last` reads as far as is promised. Writes go to `H` rows
     // of the depth padded to `STEP`.
     unsafe {
@@ -59,25 +46,13 @@ unsafe fn signed<const H: usize, const STEP: usize>(a: *const u8, stride: usize,
     }
 }
 
-/// `[depth / 16][half][pair of rows][row][8]`: a register holds eight values of two rows.
+/// `[depth / 16][half][pair of rows][row][8]`: a register holds eight values of two rows, `P` pairs of them.
 ///
 /// # Safety
-/// As `Tiles::pack` says; `height` is even.
-pub(super) unsafe fn paired_rows(height: usize, a: *const u8, stride: usize, depth: usize, out: *mut u8) {
-    // SAFETY: the caller's promise; heights are those of the set that uses this.
-    unsafe {
-        match height {
-            6 => paired::<3>(a, stride, depth, out),
-            4 => paired::<2>(a, stride, depth, out),
-            _ => paired::<1>(a, stride, depth, out),
-        }
-    }
-}
-
-/// # Safety
-/// As `Tiles::pack` says.
+/// As `signed`, for twice `P` rows and sixteen.
+#[inline]
 #[target_feature(enable = "neon")]
-unsafe fn paired<const P: usize>(a: *const u8, stride: usize, depth: usize, out: *mut u8) {
+pub(super) unsafe fn paired<const P: usize>(a: *const u8, stride: usize, depth: usize, out: *mut u8) {
     // SAFETY: as `signed`.
     unsafe {
         let whole = depth - depth % 16;
