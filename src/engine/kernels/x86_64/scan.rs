@@ -1,6 +1,6 @@
 //! Dot products of one signed row with many, for the gallery.
 //!
-//! Owns: the walk over the rows, four at a time.
+//! Owns: the walk over the rows, the totals of four at a time.
 //! `dot` takes unsigned bytes: a row's bytes plus 128 are such (one bit differs), and what that adds to a product is
 //! 128 times the sum of the probe, known beforehand.
 //! Limit: memory. A register of 64 bytes takes one load, one `xor` and one `dot`.
@@ -24,15 +24,23 @@ pub(super) fn dots<S: Isa>(isa: S, probe: &[i8], matrix: &[i8], out: &mut [i32])
         let mut sums = [isa.every(0); 4];
         // The last rows are repeated where fewer than four are left.
         let start = [0, 1, 2, 3].map(|r: usize| (rows + r.min(count - 1)) * len);
-        for at in (0..whole).step_by(S::WIDTH) {
-            // SAFETY: `WIDTH` bytes of the probe and of each row.
-            unsafe {
-                let probe = isa.signed(isa.load(probe.as_ptr().add(at).cast()));
-                for r in 0..4 {
-                    let row = isa.load(matrix.as_ptr().add(start[r] + at).cast());
-                    sums[r] = isa.dot(sums[r], isa.ready(isa.xor(row, sign)), probe);
+        // Row after row, as they lie: read four rows at a time the same bytes come from memory at half the speed.
+        for (sum, start) in sums.iter_mut().zip(start) {
+            let mut halves = [isa.every(0); 2];
+            for at in (0..whole).step_by(2 * S::WIDTH) {
+                for (i, half) in halves.iter_mut().enumerate() {
+                    let at = at + i * S::WIDTH;
+                    if at < whole {
+                        // SAFETY: `WIDTH` bytes of the probe and of the row.
+                        unsafe {
+                            let probe = isa.signed(isa.load(probe.as_ptr().add(at).cast()));
+                            let row = isa.load(matrix.as_ptr().add(start + at).cast());
+                            *half = isa.dot(*half, isa.ready(isa.xor(row, sign)), probe);
+                        }
+                    }
                 }
             }
+            *sum = isa.add(halves[0], halves[1]);
         }
         if whole < len {
             for r in 0..count {
