@@ -15,10 +15,12 @@ use super::windows::{Row, signed};
 /// The order in which taps are added: column by column.
 const ORDER: [usize; 9] = [0, 3, 6, 1, 4, 7, 2, 5, 8];
 
-/// How many products of a group's weights, `[tap][16]` in that order, may be added in 16 bits: 3, 2 or 1.
+/// How many products of a group's weights, `[tap][16]` in that order, may be added in 16 bits: 3, 2 or 1;
+/// for other windows, how many neighbours.
 pub(super) fn chain(weights: &[u8], window: &Window) -> i32 {
     if window.kernel != [3, 3] {
-        return 1;
+        // Two neighbours are 256 at most, and that only where both are -128.
+        return if weights.contains(&(i8::MIN as u8)) { 1 } else { 2 };
     }
     let fits = |length: usize| {
         ORDER.chunks(length).all(|taps| {

@@ -7,9 +7,9 @@
 //! never addressed.
 
 use core::arch::aarch64::{
-    int8x16_t, int32x4_t, uint8x16_t, vaddw_high_s16, vaddw_s16, vdupq_n_u8, veorq_u8, vget_low_s8,
-    vget_low_s16, vld1q_s8, vld1q_s32, vld1q_u8, vmaxq_u8, vmull_high_s8, vmull_s8, vreinterpretq_s8_u8,
-    vst1q_u8,
+    int8x16_t, int16x8_t, int32x4_t, uint8x16_t, vaddw_high_s16, vaddw_s16, vdupq_n_u8, veorq_u8,
+    vget_low_s8, vget_low_s16, vld1q_s8, vld1q_s32, vld1q_u8, vmaxq_u8, vmlal_high_s8, vmlal_s8,
+    vmull_high_s8, vmull_s8, vreinterpretq_s8_u8, vst1q_u8,
 };
 
 use super::super::{Aligned, Depthwise, LANES, Packed, Window, check, padded};
@@ -88,6 +88,7 @@ pub(super) fn depthwise(
     let paired = pairs::bytes(&op.window);
     assert!(weights.len() == taps * width + width / LANES * paired, "weights are not of this set");
     assert!(op.weights.bias.len() == width + width / LANES, "biases are not of this set");
+    assert!(op.window.dilation[1] > 0, "taps lie apart");
     let prelu = !op.requant.negative.is_empty();
     let mut bounds = Bounds::empty();
     for first in (0..width).step_by(TURN) {
@@ -144,33 +145,89 @@ pub(super) unsafe fn long(row: &Row<'_>, prelu: bool) -> usize {
     1
 }
 
-/// A window of any shape, tap by tap.
+/// A window of any shape, tap by tap; two at once where their products fit in 16 bits.
 ///
 /// # Safety
 /// As `long`.
 #[target_feature(enable = "neon")]
 unsafe fn any<const PRELU: bool>(row: &Row<'_>) {
-    let window = row.window;
-    // SAFETY: the caller's promise; `source` gives pixels of the plane only.
+    let Row { window, step, outside, weights, bias, chain, group, .. } = *row;
+    let [height, width] = window.kernel;
+    let (jump, shift) = (window.dilation[1], window.pad[1]);
+    // Taps of a kernel's row from `first` on that lie before `end`.
+    let before = |end: usize, first: usize| end.saturating_sub(first).div_ceil(jump).min(width);
+    // SAFETY: the caller's promise; `source` gives rows of the plane only, and the taps from `left` to `right` are
+    // those that are not before its first column nor behind its last.
     unsafe {
         let factors = Factors::load::<PRELU>(row.scale, row.negative);
         for x in 0..window.output[1] {
-            let mut sums: [int32x4_t; 4] = core::array::from_fn(|i| vld1q_s32(row.bias.add(4 * i)));
-            let mut weights = row.weights;
-            for i in 0..window.kernel[0] {
-                let source =
-                    window.source(0, row.y, i).map(|y| row.input.add(y * window.input[1] * row.step));
-                for j in 0..window.kernel[1] {
-                    let value = source
-                        .and_then(|line| window.source(1, x, j).map(|x| line.add(x * row.step)))
-                        .unwrap_or(row.outside);
-                    multiply_add(&mut sums, signed(value), vld1q_s8(weights.cast()));
-                    weights = weights.add(LANES);
-                }
+            let first = x * window.stride[1];
+            let left = before(shift, first);
+            let right = before(shift + window.input[1], first).max(left);
+            let mut sums: [int32x4_t; 4] = core::array::from_fn(|i| vld1q_s32(bias.add(4 * i)));
+            let mut weights = weights;
+            for i in 0..height {
+                let line =
+                    window.source(0, row.y, i).map(|y| row.input.wrapping_add(y * window.input[1] * step));
+                let (line, step, jump) = line.map_or((outside, 0, 0), |line| (line, step, jump * step));
+                let inside = line
+                    .wrapping_add((first + left * window.dilation[1]).wrapping_sub(shift).wrapping_mul(step));
+                sums = run(sums, outside, 0, weights, left, chain);
+                sums = run(sums, inside, jump, weights.add(left * LANES), right - left, chain);
+                sums = run(sums, outside, 0, weights.add(right * LANES), width - right, chain);
+                weights = weights.add(width * LANES);
             }
-            vst1q_u8(row.out.add(x * row.step), requantise::<PRELU>(sums, &factors, &row.group));
+            vst1q_u8(row.out.add(x * step), requantise::<PRELU>(sums, &factors, &group));
         }
     }
+}
+
+/// `count` taps whose values lie `jump` apart.
+///
+/// # Safety
+/// That many times sixteen values and weights are readable.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn run(
+    sums: [int32x4_t; 4],
+    values: *const u8,
+    jump: usize,
+    weights: *const u8,
+    count: usize,
+    chain: i32,
+) -> [int32x4_t; 4] {
+    let (mut values, mut weights, mut left) = (values, weights, count);
+    let [mut s0, mut s1, mut s2, mut s3] = sums;
+    macro_rules! add {
+        ($low:ident $high:ident) => {
+            s0 = vaddw_s16(s0, vget_low_s16($low));
+            s1 = vaddw_high_s16(s1, $low);
+            s2 = vaddw_s16(s2, vget_low_s16($high));
+            s3 = vaddw_high_s16(s3, $high);
+        };
+    }
+    // SAFETY: the caller's promise; a step on for each tap.
+    unsafe {
+        while chain > 1 && left > 1 {
+            let (a, b) = (signed(values), signed(values.add(jump)));
+            let (v, w) = (vld1q_s8(weights.cast()), vld1q_s8(weights.add(LANES).cast()));
+            let low = vmlal_s8(vmull_s8(vget_low_s8(a), vget_low_s8(v)), vget_low_s8(b), vget_low_s8(w));
+            let high = vmlal_high_s8(vmull_high_s8(a, v), b, w);
+            add!(low high);
+            values = values.wrapping_add(2 * jump);
+            weights = weights.add(2 * LANES);
+            left -= 2;
+        }
+        while left > 0 {
+            let (a, v) = (signed(values), vld1q_s8(weights.cast()));
+            let (low, high) = (vmull_s8(vget_low_s8(a), vget_low_s8(v)), vmull_high_s8(a, v));
+            add!(low high);
+            values = values.wrapping_add(jump);
+            weights = weights.add(LANES);
+            left -= 1;
+        }
+    }
+    [s0, s1, s2, s3]
 }
 
 /// Sixteen values as signed bytes.
@@ -182,18 +239,6 @@ unsafe fn any<const PRELU: bool>(row: &Row<'_>) {
 pub(super) unsafe fn signed(from: *const u8) -> int8x16_t {
     // SAFETY: the caller's promise.
     vreinterpretq_s8_u8(veorq_u8(unsafe { vld1q_u8(from) }, vdupq_n_u8(0x80)))
-}
-
-/// Sixteen products to sixteen sums.
-#[inline]
-#[target_feature(enable = "neon")]
-fn multiply_add(sums: &mut [int32x4_t; 4], values: int8x16_t, weights: int8x16_t) {
-    let first = vmull_s8(vget_low_s8(values), vget_low_s8(weights));
-    let second = vmull_high_s8(values, weights);
-    sums[0] = vaddw_s16(sums[0], vget_low_s16(first));
-    sums[1] = vaddw_high_s16(sums[1], first);
-    sums[2] = vaddw_s16(sums[2], vget_low_s16(second));
-    sums[3] = vaddw_high_s16(sums[3], second);
 }
 
 /// `Kernels::max_pool`.
