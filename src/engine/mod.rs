@@ -146,16 +146,15 @@ impl Network {
         let graph = Graph::read(&proto)?;
         if graph.is_quantised() {
             guard::check_input(&proto, &graph.input, pixels)?;
-            let (program, shapes) = lower::lower(&proto, &graph, pixels, kernels)?;
-            let inner = Inner::Integer(Box::new(program));
-            return Ok(Self {
-                inner,
-                pixels,
-                names: graph.outputs,
-                shapes,
-                outputs: Vec::new(),
-                poisoned: false,
-            });
+            match lower::lower(&proto, &graph, pixels, kernels) {
+                Ok((program, shapes)) => {
+                    let (inner, names) = (Inner::Integer(Box::new(program)), graph.outputs);
+                    return Ok(Self { inner, pixels, names, shapes, outputs: Vec::new(), poisoned: false });
+                }
+                // Whatever cannot be cut into steps and islands is left to tract as a whole.
+                Err(EngineError::Unsupported(_)) => {}
+                Err(other) => return Err(other),
+            }
         }
         let net = FloatNet::plan(&proto, pixels)?;
         let (names, shapes) = (net.names.clone(), net.shapes.clone());

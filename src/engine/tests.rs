@@ -2,6 +2,8 @@
 //!
 //! Owns: a writer for tiny ONNX files. Does not own: the real models (tests/vision.rs).
 
+use tract_onnx::pb;
+
 use super::*;
 
 /// One field of a protobuf message: length-delimited.
@@ -114,6 +116,50 @@ fn flipped_bits_never_panic() {
             let _ = net.run_pixels(&picture);
         }
     }
+}
+
+#[test]
+fn a_small_file_cannot_ask_for_much_memory() {
+    use prost::Message;
+    use tract_onnx::pb::tensor_proto::DataType;
+    let tensor = |name: &str, kind: DataType, dims: &[i64], raw: Vec<u8>| pb::TensorProto {
+        name: name.into(),
+        data_type: kind as i32,
+        dims: dims.to_vec(),
+        raw_data: raw,
+        ..pb::TensorProto::default()
+    };
+    let node = |op: &str, inputs: &[&str], output: String| pb::NodeProto {
+        op_type: op.into(),
+        input: inputs.iter().map(|i| (*i).to_owned()).collect(),
+        output: vec![output],
+        ..pb::NodeProto::default()
+    };
+    // One constant of 2 MiB, dequantised four thousand times: 32 GiB in memory.
+    let mut nodes: Vec<_> =
+        (0..4_000).map(|i| node("DequantizeLinear", &["w", "s", "z"], format!("w{i}"))).collect();
+    nodes.push(node("QuantizeLinear", &["x", "s", "z"], "q".into()));
+    nodes.push(node("DequantizeLinear", &["q", "s", "z"], "y".into()));
+    let input = pb::ValueInfoProto::decode(value_info("x", &[1, 3, 8, 8]).as_slice()).unwrap();
+    let model = pb::ModelProto {
+        ir_version: 8,
+        opset_import: vec![pb::OperatorSetIdProto { version: 13, ..pb::OperatorSetIdProto::default() }],
+        graph: Some(pb::GraphProto {
+            node: nodes,
+            initializer: vec![
+                tensor("w", DataType::Int8, &[2 << 20], vec![1; 2 << 20]),
+                tensor("s", DataType::Float, &[], 1.0_f32.to_le_bytes().to_vec()),
+                tensor("z", DataType::Int8, &[], vec![0]),
+            ],
+            input: vec![input],
+            output: vec![pb::ValueInfoProto { name: "y".into(), ..pb::ValueInfoProto::default() }],
+            ..pb::GraphProto::default()
+        }),
+        ..pb::ModelProto::default()
+    };
+    let refused = Network::load_for(&model.encode_to_vec(), EIGHT);
+    let Err(EngineError::Refused(why)) = refused else { panic!("{refused:?}") };
+    assert!(why.contains("not fit into memory"), "{why}");
 }
 
 proptest::proptest! {

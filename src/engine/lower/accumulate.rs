@@ -49,7 +49,9 @@ impl Lowerer<'_> {
         )];
         posts.extend(real.posts.iter().cloned());
         let size = window.map_or([1, 1], |w| w.output);
-        self.raw = self.raw.max(size[0] * size[1] * padded(channels));
+        let sums = count as u64 * (size[0] as u64).saturating_mul(size[1] as u64);
+        self.spend(sums.saturating_mul(channels as u64))?;
+        self.raw = self.raw.max(size[0].saturating_mul(size[1]).saturating_mul(padded(channels)));
         let sink = self.draft_sink(scale, posts, size, channels, target);
         let info = StepInfo {
             name: real.name.clone(),
@@ -86,7 +88,8 @@ impl Lowerer<'_> {
             let quant = Quant::clone(quant);
             DraftSink::Bytes(self.new_plane(linear.size[0], linear.size[1], dims, channels, quant))
         } else {
-            self.raw = self.raw.max(linear.size[0] * linear.size[1] * padded(channels));
+            self.raw =
+                self.raw.max(linear.size[0].saturating_mul(linear.size[1]).saturating_mul(padded(channels)));
             self.draft_sink(folded.scale.clone(), folded.rest.clone(), linear.size, channels, target)
         };
         let direct = requant.is_some();

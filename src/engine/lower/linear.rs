@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::post::{Affine, Post};
 use super::{Base, Form, Lowered, Lowerer, Plane, Real};
 use crate::engine::graph::Node;
-use crate::engine::kernels::{MAX_DEPTH, Window};
+use crate::engine::kernels::{MAX_DEPTH, Window, padded};
 
 /// One layer, not computed yet.
 pub(super) struct Linear {
@@ -143,8 +143,10 @@ impl Lowerer<'_> {
         if !depthwise && (group != 1 || depth != input.channels) {
             return Err("its channels are in groups");
         }
-        let values = bytes(&weights.values)?;
         let taps = window.taps();
+        // In the file's order, in ours, and as the kernels want them.
+        self.take(padded(columns).saturating_mul(depth * taps).saturating_mul(3))?;
+        let values = bytes(&weights.values)?;
         let pointwise =
             taps == 1 && window.stride == [1, 1] && window.pad == [0, 0] && window.output == window.input;
         let (shape, ordered) = if depthwise {
@@ -169,7 +171,10 @@ impl Lowerer<'_> {
             x * weights.scale[if weights.scale.len() == 1 { 0 } else { c }]
         });
         let bias = self.bias(node, 2, columns)?;
-        let macs = (window.output[0] * window.output[1] * columns * depth * taps) as u64;
+        let macs = [window.output[1], columns, depth, taps]
+            .iter()
+            .fold(window.output[0] as u64, |product, n| product.saturating_mul(*n as u64));
+        self.spend(macs)?;
         let linear = Linear {
             scale: scale.collect(),
             channels: columns,
@@ -216,6 +221,8 @@ impl Lowerer<'_> {
         if width > MAX_DEPTH || columns == 0 {
             return Err("its rows are too long");
         }
+        self.take(padded(columns).saturating_mul(width).saturating_mul(3))?;
+        self.spend((columns * width) as u64)?;
         let values = bytes(&weights.values)?;
         // The graph counts channel by channel, the plane lies pixel by pixel with padding.
         let mut ordered = vec![0_i8; columns * width];

@@ -132,6 +132,9 @@ pub(super) fn lower(
         floats: Plan::default(),
         raw: 0,
         windows: 0,
+        memory: MAX_WEIGHTS,
+        work: MAX_MACS,
+        excess: None,
         pending: Vec::new(),
     };
     lowerer.forms.insert(
@@ -160,6 +163,11 @@ fn uses(graph: &Graph) -> HashMap<String, Vec<usize>> {
     uses
 }
 
+/// Most bytes of weights in all forms together.
+const MAX_WEIGHTS: usize = 1 << 30;
+/// Most multiply-adds of a run: seconds on the smallest board.
+const MAX_MACS: u64 = 100_000_000_000;
+
 struct Lowerer<'a> {
     model: &'a pb::ModelProto,
     graph: &'a Graph,
@@ -174,6 +182,11 @@ struct Lowerer<'a> {
     raw: usize,
     /// Most bytes of gathered windows.
     windows: usize,
+    /// Bytes of weights and tables, and multiply-adds, that the file may still ask for.
+    memory: usize,
+    work: u64,
+    /// What it asked for beyond.
+    excess: Option<&'static str>,
     /// Nodes of the island that is being collected, and why each is one.
     pending: Vec<(usize, Reason)>,
 }
@@ -208,7 +221,28 @@ impl Lowerer<'_> {
             }
             Err(reason) => self.pending.push((at, reason)),
         }
+        self.excess.map_or(Ok(()), |what| Err(EngineError::Refused(what.into())))
+    }
+
+    /// Counts memory before it is taken: a small file can name one constant many times.
+    fn take(&mut self, bytes: usize) -> Lowered<()> {
+        let Some(left) = self.memory.checked_sub(bytes) else {
+            return self.refuse("its weights would not fit into memory");
+        };
+        self.memory = left;
         Ok(())
+    }
+
+    /// Counts multiply-adds.
+    fn spend(&mut self, macs: u64) -> Lowered<()> {
+        let Some(left) = self.work.checked_sub(macs) else { return self.refuse("a run would take minutes") };
+        self.work = left;
+        Ok(())
+    }
+
+    fn refuse(&mut self, what: &'static str) -> Lowered<()> {
+        self.excess = Some(what);
+        Err(what)
     }
 
     /// The rule that fits the operator.
@@ -299,6 +333,7 @@ impl Lowerer<'_> {
     fn dequantise(&mut self, node: &Node) -> Lowered<Form> {
         let name = node.input(0).ok_or("it has no input")?;
         if let Some(constant) = self.graph.constants.get(name) {
+            self.take(constant.dims.iter().product::<usize>().saturating_mul(4))?;
             return Ok(Form::Weights(Rc::new(self.weights(node, constant)?)));
         }
         let Some(Form::Quantised(plane)) = self.forms.get(name).cloned() else {
@@ -420,7 +455,9 @@ impl Lowerer<'_> {
                 index,
             });
         }
-        if self.bytes.total().saturating_add(self.floats.total()) > MAX_ACTIVATIONS {
+        let scratch = self.raw.saturating_mul(4).saturating_add(self.windows);
+        let floats = self.floats.total().saturating_mul(4);
+        if self.bytes.total().saturating_add(floats).saturating_add(scratch) > MAX_ACTIVATIONS {
             return Err(EngineError::Refused("its intermediate results would not fit into memory".into()));
         }
         let (bytes, floats) = (self.bytes.lay_out(), self.floats.lay_out());
