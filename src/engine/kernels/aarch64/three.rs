@@ -12,17 +12,22 @@ use super::super::{LANES, Window};
 use super::requant::{Factors, requantise};
 use super::windows::{Row, signed};
 
+/// Whether a window is of the kind that this file is for.
+pub(super) fn fits(window: &Window) -> bool {
+    window.kernel == [3, 3] && window.dilation[1] == 1 && matches!(window.stride[1], 1 | 2)
+}
+
 /// The order in which taps are added: column by column.
 const ORDER: [usize; 9] = [0, 3, 6, 1, 4, 7, 2, 5, 8];
 
 /// How many products of a group's weights, `[tap][16]` in that order, may be added in 16 bits: 3, 2 or 1;
 /// for other windows, how many neighbours.
 pub(super) fn chain(weights: &[u8], window: &Window) -> i32 {
-    if window.kernel != [3, 3] {
+    if !fits(window) {
         // Two neighbours are 256 at most, and that only where both are -128.
         return if weights.contains(&(i8::MIN as u8)) { 1 } else { 2 };
     }
-    let fits = |length: usize| {
+    let within = |length: usize| {
         ORDER.chunks(length).all(|taps| {
             (0..LANES).all(|lane| {
                 taps.iter()
@@ -32,9 +37,9 @@ pub(super) fn chain(weights: &[u8], window: &Window) -> i32 {
             })
         })
     };
-    if fits(3) {
+    if within(3) {
         3
-    } else if fits(2) {
+    } else if within(2) {
         2
     } else {
         1

@@ -7,9 +7,9 @@
 //! never addressed.
 
 use core::arch::aarch64::{
-    int8x16_t, int16x8_t, int32x4_t, uint8x16_t, vaddw_high_s16, vaddw_s16, vdupq_n_u8, veorq_u8,
-    vget_low_s8, vget_low_s16, vld1q_s8, vld1q_s32, vld1q_u8, vmaxq_u8, vmlal_high_s8, vmlal_s8,
-    vmull_high_s8, vmull_s8, vreinterpretq_s8_u8, vst1q_u8,
+    int8x16_t, int32x4_t, uint8x16_t, vaddw_high_s16, vaddw_s16, vdupq_n_u8, veorq_u8, vget_low_s8,
+    vget_low_s16, vld1q_s8, vld1q_s32, vld1q_u8, vmaxq_u8, vmlal_high_s8, vmlal_s8, vmull_high_s8, vmull_s8,
+    vreinterpretq_s8_u8, vst1q_u8,
 };
 
 use super::super::{Aligned, Depthwise, LANES, Packed, Window, check, padded};
@@ -131,11 +131,9 @@ pub(super) fn depthwise(
 /// # Safety
 /// The pointers of the row reach as far as its geometry says.
 pub(super) unsafe fn long(row: &Row<'_>, prelu: bool) -> usize {
-    let window = row.window;
-    let fast = window.kernel == [3, 3] && window.dilation[1] == 1 && window.stride[1] <= 2;
     // SAFETY: the caller's promise; every aarch64 processor has NEON.
     unsafe {
-        match (fast, prelu) {
+        match (three::fits(row.window), prelu) {
             (true, false) => three::row::<false>(row),
             (true, true) => three::row::<true>(row),
             (false, false) => any::<false>(row),
