@@ -1,33 +1,38 @@
 //! Depthwise convolution: four taps of a channel in each 32-bit lane, so that `dot` sums them.
 //!
 //! Owns: the layout of packed weights and the general path, which takes any window four taps at a time. Does not own:
-//! the path for 3x3 with stride 1 (`same`).
-//! Invariants: a block of `WIDTH` channels is worked on at once, in the order that `unpack` gives; where the channels
-//! fill a part of a register that divides it, they are repeated in the rest of it, else the rest is idle.
+//! the paths for 3x3 with stride 1 and 2 (`three`).
+//! Invariants: a block of `WIDTH` channels is worked on at once, in the order that `unpack` gives. The last block ends
+//! with the channels, and overlaps the one before where they are not a multiple of `WIDTH`. Fewer channels than that
+//! leave a part of the register idle, or are repeated in it where they divide it.
+
+use std::ops::Range;
 
 use super::isa::{Isa, unpack};
 use super::requant::{Narrow, is_plain, quad};
-use super::same;
+use super::three;
 use crate::engine::kernels::{Aligned, Depthwise, Packed, Window, check, padded};
 
 /// Taps whose places are worked out at once.
 const TAPS: usize = 64;
 
-/// `Kernels::pack_depthwise`: `[block][dot][register of the quad][lane][4]`, where a dot is four taps in a row, or
-/// as `same` wants it.
+/// `Kernels::pack_depthwise`: `[block][dot][register of the quad][lane][4]`; first come the dots of `three` where it
+/// takes part, then those of the general path, four taps in a row each.
 pub(super) fn pack<S: Isa>(weights: &[i8], bias: &[i32], channels: usize, window: &Window) -> Packed {
     check::pack_depthwise(weights, bias, channels, window);
-    let (lanes, dots) = (padded(channels), dots(window));
-    let blocks = lanes.div_ceil(S::WIDTH);
-    let mut bytes = Aligned::zeroed(check::product(&[blocks, dots, 4, S::WEIGHTS]));
+    let lanes = padded(channels);
+    let [three, general] = dots::<S>(window, lanes);
+    let dots = three + general;
+    let mut bytes = Aligned::zeroed(check::product(&[lanes.div_ceil(S::WIDTH), dots, 4, S::WEIGHTS]));
     for (at, out) in bytes.bytes_mut().chunks_exact_mut(S::WEIGHTS).enumerate() {
         let (block, dot, q) = (at / (4 * dots), at / 4 % dots, at % 4);
         let mut group = [0; 64];
         for (at, weight) in group[..4 * S::LANES].iter_mut().enumerate() {
             let (lane, part) = (at / 4, at % 4);
-            let channel = block * S::WIDTH + 16 * (lane / 4) + 4 * q + lane % 4;
+            let channel = first::<S>(block, lanes) + 16 * (lane / 4) + 4 * q + lane % 4;
             let channel = if repeats::<S>(lanes) { channel % lanes } else { channel };
-            let tap = if same::takes(window) { same::tap(dot, part) } else { Some(4 * dot + part) };
+            let tap =
+                if dot < three { three::tap(window, dot, part) } else { Some(4 * (dot - three) + part) };
             if let Some(tap) = tap.filter(|&tap| tap < window.taps() && channel < channels) {
                 *weight = weights[tap * channels + channel];
             }
@@ -39,9 +44,22 @@ pub(super) fn pack<S: Isa>(weights: &[i8], bias: &[i32], channels: usize, window
     Packed { bytes, bias: all }
 }
 
-/// `dot` operations a register of sums.
-fn dots(window: &Window) -> usize {
-    if same::takes(window) { same::DOTS } else { window.taps().div_ceil(4) }
+/// `dot` operations a register of sums, of `three` and of the general path.
+fn dots<S: Isa>(window: &Window, lanes: usize) -> [usize; 2] {
+    let general = window.taps().div_ceil(4);
+    match (three::takes(window), lanes >= S::WIDTH) {
+        (true, true) => [three::dots(window), 0],
+        (true, false) if repeats::<S>(lanes) && window.stride[0] == 1 => [three::dots(window), general],
+        (true | false, true | false) => [0, general],
+    }
+}
+
+/// The first channel of a block.
+const fn first<S: Isa>(block: usize, lanes: usize) -> usize {
+    match lanes.checked_sub(S::WIDTH) {
+        Some(last) if block * S::WIDTH > last => last,
+        _ => block * S::WIDTH,
+    }
 }
 
 /// Whether the pixels of so many lanes fill a register a whole number of times.
@@ -68,53 +86,95 @@ pub(super) struct Block<S: Isa> {
 #[inline(always)]
 pub(super) fn bytes<S: Isa>(isa: S, op: &Depthwise, input: &[u8], out: &mut [u8]) {
     check::depthwise(op, input, out);
+    let window = &op.window;
     let lanes = padded(op.channels);
-    let dots = dots(&op.window);
+    let [by_three, general] = dots::<S>(window, lanes);
+    let size = (by_three + general) * 4 * S::WEIGHTS;
+    let blocks = lanes.div_ceil(S::WIDTH);
     let weights = op.weights.bytes.bytes();
-    assert!(weights.len() == lanes.div_ceil(S::WIDTH) * dots * 4 * S::WEIGHTS, "weights are not of this set");
+    assert!(weights.len() == blocks * size, "weights are not of this set");
     let plain = is_plain(&op.requant, lanes);
     let mut table = [input.as_ptr(); TAPS];
-    offsets(&op.window, lanes, &mut table);
-    for first in (0..lanes).step_by(S::WIDTH) {
+    if general > 0 {
+        offsets(window, lanes, &mut table);
+    }
+    for index in 0..blocks {
+        let first = first::<S>(index, lanes);
         let at = |i: usize| if repeats::<S>(lanes) { i * S::LANES % lanes } else { first + i * S::LANES };
         let order = [at(0), at(1), at(2), at(3)];
-        let block = Block::<S> {
+        let mut block = Block::<S> {
             first,
-            groups: (lanes - first).min(S::WIDTH) / 16,
+            groups: lanes.min(S::WIDTH) / 16,
             // SAFETY: the length above is that of all blocks.
-            weights: unsafe { weights.as_ptr().add(first / S::WIDTH * dots * 4 * S::WEIGHTS) },
+            weights: unsafe { weights.as_ptr().add(index * size) },
             bias: quad(isa, &op.weights.bias, order, true),
-            narrow: Narrow::new(isa, &op.requant, order, true),
+            narrow: Narrow::new(isa, &op.requant, plain, order, true),
         };
-        // SAFETY: `check::depthwise` saw both planes and `outside`; `block` is one of this operation; `table` was
-        // made for its window.
+        // SAFETY: `check::depthwise` saw both planes and `outside`; `block` is one of this operation, with the dots that
+        // each path takes; `table` was made for its window.
         unsafe {
-            if same::takes(&op.window) {
-                match (plain, block.groups * 16 == S::WIDTH) {
-                    (true, true) => same::block::<S, true, true>(isa, op, block, input, out),
-                    (true, false) => same::block::<S, true, false>(isa, op, block, input, out),
-                    (false, true) => same::block::<S, false, true>(isa, op, block, input, out),
-                    (false, false) => same::block::<S, false, false>(isa, op, block, input, out),
+            if by_three > 0 && general == 0 {
+                if window.stride[0] == 1 {
+                    three::block::<S, 1>(isa, op, &block, input, out);
+                } else {
+                    three::block::<S, 2>(isa, op, &block, input, out);
                 }
+                continue;
+            }
+            let mut done = window.output[1]..window.output[1];
+            if by_three > 0 {
+                done = three::side_by_side(isa, op, &block, input, out);
+                block.weights = block.weights.add(by_three * 4 * S::WEIGHTS);
+            }
+            if lanes >= S::WIDTH {
+                self::general::<S, true>(isa, op, &block, input, out, &table, done);
             } else {
-                match (plain, block.groups * 16 == S::WIDTH) {
-                    (true, true) => general::<S, true, true>(isa, op, block, input, out, &table),
-                    (true, false) => general::<S, true, false>(isa, op, block, input, out, &table),
-                    (false, true) => general::<S, false, true>(isa, op, block, input, out, &table),
-                    (false, false) => general::<S, false, false>(isa, op, block, input, out, &table),
-                }
+                self::general::<S, false>(isa, op, &block, input, out, &table, done);
             }
         }
     }
 }
 
-/// Adds to each place how far its tap is from the window's first; places beyond the last tap repeat it.
+/// Rows and columns of taps in their order; the last one again and again when all have been named.
+#[derive(Clone, Copy)]
+struct Taps {
+    kernel: [usize; 2],
+    at: [usize; 2],
+}
+
+impl Taps {
+    #[inline(always)]
+    fn next(&mut self) -> [usize; 2] {
+        let at = self.at;
+        if at[1] + 1 < self.kernel[1] {
+            self.at[1] += 1;
+        } else if at[0] + 1 < self.kernel[0] {
+            self.at = [at[0] + 1, 0];
+        }
+        at
+    }
+}
+
+/// Adds to each place how far its tap is from the window's first.
 fn offsets(window: &Window, lanes: usize, table: &mut [*const u8; TAPS]) {
-    for (tap, place) in table.iter_mut().enumerate() {
-        let tap = tap.min(window.taps().saturating_sub(1));
-        let (i, j) = (tap / window.kernel[1].max(1), tap % window.kernel[1].max(1));
+    let mut taps = Taps { kernel: window.kernel, at: [0; 2] };
+    for place in table.iter_mut().take(window.taps().next_multiple_of(4)) {
+        let [i, j] = taps.next();
         *place =
             place.wrapping_add((i * window.dilation[0] * window.input[1] + j * window.dilation[1]) * lanes);
+    }
+}
+
+/// The same reference, of which the compiler no longer knows what it refers to. Taken anew in every turn of a loop,
+/// it leaves a block's weights and factors in memory, one operand of an instruction each. The compiler would rather
+/// load them all before the loop, run out of registers, and spill them and the columns to misaligned places.
+#[inline(always)]
+pub(super) fn in_memory<T>(value: &T) -> &T {
+    let mut at: *const T = value;
+    // SAFETY: no instruction; the address stays what it was.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) at, options(readonly, nostack, preserves_flags));
+        &*at
     }
 }
 
@@ -138,19 +198,20 @@ pub(super) unsafe fn store<S: Isa, const FULL: bool>(isa: S, value: S::Int, to: 
     unsafe { if FULL { isa.store(value, to) } else { isa.store_groups(value, to, groups) } }
 }
 
-/// Any window, pixel by pixel, the taps four at a time.
+/// Any window, pixel by pixel, the taps four at a time; output columns `done` are left out.
 ///
 /// # Safety
 /// `check::depthwise` has passed, `block` is one of `op`, `inner` holds the offsets of its taps from `input`'s first
 /// byte; with `FULL` all lanes of the block exist.
 #[inline(always)]
-unsafe fn general<S: Isa, const PLAIN: bool, const FULL: bool>(
+unsafe fn general<S: Isa, const FULL: bool>(
     isa: S,
     op: &Depthwise,
-    block: Block<S>,
+    block: &Block<S>,
     input: &[u8],
     out: &mut [u8],
     inner: &[*const u8; TAPS],
+    done: Range<usize>,
 ) {
     let window = &op.window;
     let lanes = padded(op.channels);
@@ -164,10 +225,11 @@ unsafe fn general<S: Isa, const PLAIN: bool, const FULL: bool>(
     };
     for y in 0..window.output[0] {
         let row = is_inner(0, first_tap(0, y));
-        for x in 0..window.output[1] {
+        for x in (0..done.start).chain(done.end..window.output[1]) {
             let column = is_inner(1, first_tap(1, x));
             let mut sums = block.bias;
             let mut from = 0;
+            let mut places = Taps { kernel: window.kernel, at: [0; 2] };
             while from < taps {
                 let count = (taps - from).min(TAPS);
                 let (table, base) = match (row, column) {
@@ -175,11 +237,9 @@ unsafe fn general<S: Isa, const PLAIN: bool, const FULL: bool>(
                         (inner, (row * window.input[1] + column) * lanes)
                     }
                     _ => {
-                        for (at, place) in edge.iter_mut().enumerate().take(count.next_multiple_of(4)) {
-                            let tap = (from + at).min(taps - 1);
-                            let row = window.source(0, y, tap / window.kernel[1]);
-                            let column = window.source(1, x, tap % window.kernel[1]);
-                            *place = match (row, column) {
+                        for place in edge.iter_mut().take(count.next_multiple_of(4)) {
+                            let [i, j] = places.next();
+                            *place = match (window.source(0, y, i), window.source(1, x, j)) {
                                 (Some(row), Some(column)) => {
                                     input.as_ptr().wrapping_add((row * window.input[1] + column) * lanes)
                                 }
@@ -210,7 +270,7 @@ unsafe fn general<S: Isa, const PLAIN: bool, const FULL: bool>(
                 }
                 from += count;
             }
-            let bytes = block.narrow.bytes::<PLAIN>(isa, sums);
+            let bytes = block.narrow.bytes(isa, sums);
             // SAFETY: an output pixel, of which the block's channels exist.
             unsafe {
                 let to = out.as_mut_ptr().add((y * window.output[1] + x) * lanes + block.first);

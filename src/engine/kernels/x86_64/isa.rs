@@ -127,8 +127,10 @@ pub(super) trait Isa: Copy {
     fn to_bytes(self, a: Self::Int, b: Self::Int) -> Self::Int;
     /// The bytes of a narrowed quad whose registers held consecutive lanes, in the order of those lanes.
     fn in_order(self, bytes: Self::Int) -> Self::Int;
-    /// Four registers of consecutive lanes as a quad in the order of `unpack`, or back: 128-bit parts transposed.
+    /// Four registers of consecutive lanes as a quad in the order of `unpack`.
     fn crossed(self, quad: [Self::Int; 4]) -> [Self::Int; 4];
+    /// The way back.
+    fn straight(self, quad: [Self::Int; 4]) -> [Self::Int; 4];
     /// Bits as integers.
     fn bits(self, a: Self::Float) -> Self::Int;
     /// Bits as floats.
@@ -137,7 +139,12 @@ pub(super) trait Isa: Copy {
     fn totals(self, four: [Self::Int; 4]) -> [i32; 4];
 
     /// `Kernels::lookup` of two slices of one length.
-    fn lookup(self, table: &[u8; 256], input: &[u8], out: &mut [u8]);
+    #[inline(always)]
+    fn lookup(self, table: &[u8; 256], input: &[u8], out: &mut [u8]) {
+        for (to, &from) in out.iter_mut().zip(input) {
+            *to = table[usize::from(from)];
+        }
+    }
 }
 
 /// Four registers of bytes interleaved: each 32-bit lane holds the four bytes of one place.
@@ -152,3 +159,27 @@ pub(super) fn unpack<S: Isa>(isa: S, rows: [S::Int; 4]) -> [S::Int; 4] {
         isa.high_shorts(high, above),
     ]
 }
+
+/// Methods that are one expression of intrinsics on registers.
+macro_rules! registers {
+    ($($name:ident($($arg:ident: $kind:ty),*) -> $ret:ty { $value:expr })*) => { $(
+        #[inline(always)]
+        fn $name(self, $($arg: $kind),*) -> $ret {
+            // SAFETY: `self` proves that the processor has the instructions; no memory is touched.
+            unsafe { $value }
+        }
+    )* };
+}
+
+/// Methods that are one expression of intrinsics on addresses.
+macro_rules! addresses {
+    ($($name:ident($($arg:ident: $kind:ty),*) $(-> $ret:ty)? { $value:expr })*) => { $(
+        #[inline(always)]
+        unsafe fn $name(self, $($arg: $kind),*) $(-> $ret)? {
+            // SAFETY: `self` proves that the processor has the instructions; the caller vouches for the address.
+            unsafe { $value }
+        }
+    )* };
+}
+
+pub(super) use {addresses, registers};

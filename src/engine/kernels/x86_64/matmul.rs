@@ -9,8 +9,8 @@ use super::isa::Isa;
 use super::requant::{Narrow, is_plain, quad};
 use crate::engine::kernels::{Aligned, Matmul, Packed, check, padded};
 
-/// Bytes of the left side that a pass over all columns works on: half of a small first-level cache.
-const PANEL: usize = 16 << 10;
+/// Bytes of the left side that a pass over all columns works on; between 16 and 256 KiB it makes no difference here.
+const PANEL: usize = 32 << 10;
 
 /// `Kernels::pack_matmul`.
 pub(super) fn pack<S: Isa>(weights: &[i8], bias: &[i32], columns: usize, depth: usize) -> Packed {
@@ -98,20 +98,21 @@ trait Finish<S: Isa>: Copy {
     );
 }
 
-/// To bytes, `PLAIN` as `requant` means it.
+/// To bytes.
 #[derive(Clone, Copy)]
-struct ToBytes<'a, const PLAIN: bool> {
+struct ToBytes<'a> {
     op: &'a Matmul,
+    plain: bool,
     out: *mut u8,
     width: usize,
 }
 
-impl<S: Isa, const PLAIN: bool> Finish<S> for ToBytes<'_, PLAIN> {
+impl<S: Isa> Finish<S> for ToBytes<'_> {
     type Columns = Narrow<S>;
 
     #[inline(always)]
     fn columns<const C: usize>(self, isa: S, first: usize) -> Narrow<S> {
-        Narrow::new(isa, &self.op.requant, from::<S, C>(first), false)
+        Narrow::new(isa, &self.op.requant, self.plain, from::<S, C>(first), false)
     }
 
     #[inline(always)]
@@ -131,7 +132,7 @@ impl<S: Isa, const PLAIN: bool> Finish<S> for ToBytes<'_, PLAIN> {
             for q in 0..4 {
                 quad[q] = sums[(r + q / C).min(R - 1)][q % C];
             }
-            let bytes = isa.in_order(columns.bytes::<PLAIN>(isa, quad));
+            let bytes = isa.in_order(columns.bytes(isa, quad));
             // SAFETY: rows `row + r` and on, as many as `R` leaves, exist by the caller's word.
             unsafe {
                 let to = self.out.add((row + r) * self.width + first);
@@ -181,15 +182,9 @@ impl<S: Isa> Finish<S> for Raw {
 pub(super) fn bytes<S: Isa>(isa: S, op: &Matmul, a: &[u8], a_stride: usize, rows: usize, out: &mut [u8]) {
     check::matmul(op, a, a_stride, rows, out.len());
     let width = padded(op.columns);
-    let out = out.as_mut_ptr();
+    let finish = ToBytes { op, plain: is_plain(&op.requant, width), out: out.as_mut_ptr(), width };
     // SAFETY: `check::matmul` saw that the output holds `rows` rows of `width` bytes.
-    unsafe {
-        if is_plain(&op.requant, width) {
-            all(isa, op, a, a_stride, rows, ToBytes::<true> { op, out, width });
-        } else {
-            all(isa, op, a, a_stride, rows, ToBytes::<false> { op, out, width });
-        }
-    }
+    unsafe { all(isa, op, a, a_stride, rows, finish) };
 }
 
 /// `Kernels::matmul_raw`.
@@ -223,7 +218,8 @@ unsafe fn all<S: Isa, F: Finish<S>>(isa: S, op: &Matmul, a: &[u8], a_stride: usi
                     weights: weights.as_ptr().add(first / S::LANES * steps * S::WEIGHTS),
                     steps,
                 };
-                if first + S::LANES < lanes {
+                // A group of channels is one register of 512 bits, or two of 256.
+                if S::LANES == 8 || first + S::LANES < lanes {
                     columns::<S, F, 2>(isa, op, tile, rows.clone(), first, finish);
                 } else {
                     columns::<S, F, 1>(isa, op, tile, rows.clone(), first, finish);
@@ -265,12 +261,9 @@ unsafe fn columns<S: Isa, F: Finish<S>, const C: usize>(
         unsafe { one::<S, F, 4, C>(isa, tile, &bias, &kept, row, first, finish) };
         row += 4;
     }
-    if rows.end - row >= 2 {
-        unsafe { one::<S, F, 2, C>(isa, tile, &bias, &kept, row, first, finish) };
-        row += 2;
-    }
-    if rows.end > row {
+    while row < rows.end {
         unsafe { one::<S, F, 1, C>(isa, tile, &bias, &kept, row, first, finish) };
+        row += 1;
     }
 }
 

@@ -13,10 +13,11 @@
 mod depthwise;
 mod isa;
 mod matmul;
+mod narrow;
 mod planes;
 mod requant;
-mod same;
 mod scan;
+mod three;
 mod wide;
 
 use super::{Addition, Depthwise, Kernels, Matmul, Product, Window};
@@ -65,8 +66,16 @@ macro_rules! set {
 }
 
 set!($ avx512vnni, wide::Avx512, "avx512vnni", "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni");
+set!($ avxvnni, narrow::AvxVnni, "avxvnni", "avx2,avxvnni");
+// The tests prove the 256-bit kernels with it on machines that have no other encoding.
+#[cfg(test)]
+set!($ avx512vnni256, narrow::Avx512Vnni256, "avxvnni", "avx2,avx512f,avx512vl,avx512vnni");
+set!($ avx2, narrow::Avx2, "avx2", "avx2");
 
 /// The sets that this processor runs, the best first.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
-    [avx512vnni::detect()].into_iter().flatten()
+    let avxvnni = avxvnni::detect();
+    #[cfg(test)]
+    let avxvnni = avxvnni.or_else(avx512vnni256::detect);
+    [avx512vnni::detect(), avxvnni, avx2::detect()].into_iter().flatten()
 }

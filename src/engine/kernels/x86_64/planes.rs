@@ -47,7 +47,7 @@ fn zeros<S: Isa>(isa: S, zero: &[i32], order: [usize; 4]) -> [S::Float; 4] {
 }
 
 #[derive(Clone, Copy)]
-struct Add<'a, const FITS: bool>(&'a Addition);
+struct Add<'a>(&'a Addition, bool);
 
 #[derive(Clone, Copy)]
 struct AddKept<S: Isa> {
@@ -56,7 +56,7 @@ struct AddKept<S: Isa> {
     bounds: Bounds<S>,
 }
 
-impl<S: Isa, const FITS: bool> Each<S> for Add<'_, FITS> {
+impl<S: Isa> Each<S> for Add<'_> {
     type Kept = AddKept<S>;
 
     #[inline(always)]
@@ -77,14 +77,18 @@ impl<S: Isa, const FITS: bool> Each<S> for Add<'_, FITS> {
                 (isa.times(values[q], kept.scale[0][q]), isa.times(other[q], kept.scale[1][q]));
             values[q] = isa.plus(left, right);
         }
-        let below = kept.bounds.shorts::<FITS>(isa, 0, [values[0], values[1]]);
-        let above = kept.bounds.shorts::<FITS>(isa, 1, [values[2], values[3]]);
+        let (below, above) = ([values[0], values[1]], [values[2], values[3]]);
+        let (below, above) = if self.1 {
+            (kept.bounds.shorts::<true>(isa, 0, below), kept.bounds.shorts::<true>(isa, 1, above))
+        } else {
+            (kept.bounds.shorts::<false>(isa, 0, below), kept.bounds.shorts::<false>(isa, 1, above))
+        };
         kept.bounds.join(isa, below, above)
     }
 }
 
 #[derive(Clone, Copy)]
-struct Multiply<'a, const PLAIN: bool>(&'a Product);
+struct Multiply<'a>(&'a Product, bool);
 
 #[derive(Clone, Copy)]
 struct MultiplyKept<S: Isa> {
@@ -92,14 +96,14 @@ struct MultiplyKept<S: Isa> {
     narrow: Narrow<S>,
 }
 
-impl<S: Isa, const PLAIN: bool> Each<S> for Multiply<'_, PLAIN> {
+impl<S: Isa> Each<S> for Multiply<'_> {
     type Kept = MultiplyKept<S>;
 
     #[inline(always)]
     fn keep(self, isa: S, order: [usize; 4]) -> MultiplyKept<S> {
         MultiplyKept {
             zero: [zeros(isa, &self.0.zero_a, order), zeros(isa, &self.0.zero_b, order)],
-            narrow: Narrow::new(isa, &self.0.requant, order, true),
+            narrow: Narrow::new(isa, &self.0.requant, self.1, order, true),
         }
     }
 
@@ -110,8 +114,8 @@ impl<S: Isa, const PLAIN: bool> Each<S> for Multiply<'_, PLAIN> {
         for q in 0..4 {
             values[q] = isa.times(values[q], other[q]);
         }
-        let below = kept.narrow.float_shorts::<PLAIN>(isa, 0, [values[0], values[1]]);
-        let above = kept.narrow.float_shorts::<PLAIN>(isa, 1, [values[2], values[3]]);
+        let [[below]] = kept.narrow.shorts(isa, 0, [[[values[0], values[1]]]]);
+        let [[above]] = kept.narrow.shorts(isa, 1, [[[values[2], values[3]]]]);
         kept.narrow.join(isa, below, above)
     }
 }
@@ -197,7 +201,7 @@ pub(super) fn add<S: Isa>(isa: S, op: &Addition, a: &[u8], b: &[u8], out: &mut [
     let fits = are_below(&op.scale_a, 4e6) && are_below(&op.scale_b, 4e6);
     let planes = Planes { lanes: op.scale_a.len(), a, b, b_is_pixel: false, out };
     // SAFETY: the check has seen that the planes are of one length, in whole pixels.
-    unsafe { if fits { planes.each(isa, Add::<true>(op)) } else { planes.each(isa, Add::<false>(op)) } }
+    unsafe { planes.each(isa, Add(op, fits)) };
 }
 
 /// `Kernels::multiply`.
@@ -222,14 +226,9 @@ pub(super) fn multiply_pixel<S: Isa>(isa: S, op: &Product, a: &[u8], pixel: &[u8
 /// As `Planes::each`.
 #[inline(always)]
 unsafe fn products<S: Isa>(isa: S, op: &Product, planes: Planes<'_>) {
+    let plain = is_plain(&op.requant, planes.lanes);
     // SAFETY: passed on.
-    unsafe {
-        if is_plain(&op.requant, planes.lanes) {
-            planes.each(isa, Multiply::<true>(op));
-        } else {
-            planes.each(isa, Multiply::<false>(op));
-        }
-    }
+    unsafe { planes.each(isa, Multiply(op, plain)) };
 }
 
 /// `Kernels::max_pool`.
@@ -315,7 +314,7 @@ pub(super) fn sum<S: Isa>(isa: S, channels: usize, input: &[u8], out: &mut [i32]
                 sums[q] = isa.dot(sums[q], isa.ready(bytes[q]), ones);
             }
         }
-        let sums = isa.crossed(sums);
+        let sums = isa.straight(sums);
         for q in 0..4 {
             if first + q * S::LANES < lanes {
                 // SAFETY: the check has seen `lanes` values, which are whole registers.

@@ -33,6 +33,7 @@ pub(super) fn are_below(values: &[f32], bound: f32) -> bool {
 pub(super) struct Narrow<S: Isa> {
     scale: [S::Float; 4],
     negative: [S::Float; 4],
+    plain: bool,
     bounds: Bounds<S>,
 }
 
@@ -48,40 +49,54 @@ impl<S: Isa> Narrow<S> {
     /// For a quad whose registers hold channels `order[0]`, `order[1]`, ... and on; lanes beyond the vectors are
     /// idle. With `crossed`, the quad is one that `unpack` made.
     #[inline(always)]
-    pub(super) fn new(isa: S, op: &Requant, order: [usize; 4], crossed: bool) -> Self {
+    pub(super) fn new(isa: S, op: &Requant, plain: bool, order: [usize; 4], crossed: bool) -> Self {
         let scale = floats(isa, &op.scale, order, crossed);
         let negative = if op.negative.is_empty() { scale } else { floats(isa, &op.negative, order, crossed) };
-        Self { scale, negative, bounds: Bounds::new(isa, op, order, crossed) }
+        Self { scale, negative, plain, bounds: Bounds::new(isa, op, order, crossed) }
     }
 
-    /// A quad of accumulators to bytes, in the order that `Isa` names; `PLAIN` where `is_plain`.
+    /// A quad of accumulators to bytes, in the order that `Isa` names.
     #[inline(always)]
-    pub(super) fn bytes<const PLAIN: bool>(&self, isa: S, sums: [S::Int; 4]) -> S::Int {
-        let below = self.shorts::<PLAIN>(isa, 0, [sums[0], sums[1]]);
-        let above = self.shorts::<PLAIN>(isa, 1, [sums[2], sums[3]]);
+    pub(super) fn bytes(&self, isa: S, sums: [S::Int; 4]) -> S::Int {
+        let below = [isa.float(sums[0]), isa.float(sums[1])];
+        let above = [isa.float(sums[2]), isa.float(sums[3])];
+        let [[below]] = self.shorts(isa, 0, [[below]]);
+        let [[above]] = self.shorts(isa, 1, [[above]]);
         self.join(isa, below, above)
     }
 
-    /// The first (0) or second (1) half of a quad to 16 bits.
+    /// The first (0) or second (1) halves of many quads to 16 bits; the sums come as floats, and -0 counts as
+    /// negative, which makes no difference. One branch for all of them: which way it goes is known for a whole plane.
     #[inline(always)]
-    pub(super) fn shorts<const PLAIN: bool>(&self, isa: S, half: usize, sums: [S::Int; 2]) -> S::Int {
-        self.float_shorts::<PLAIN>(isa, half, [isa.float(sums[0]), isa.float(sums[1])])
-    }
-
-    /// The same of whole numbers that are floats already; -0 counts as negative, which makes no difference.
-    #[inline(always)]
-    pub(super) fn float_shorts<const PLAIN: bool>(
+    pub(super) fn shorts<const A: usize, const B: usize>(
         &self,
         isa: S,
         half: usize,
-        mut values: [S::Float; 2],
-    ) -> S::Int {
-        for q in 0..2 {
-            let (scale, negative) = (self.scale[2 * half + q], self.negative[2 * half + q]);
-            let factor = if PLAIN { scale } else { isa.where_negative(isa.bits(values[q]), negative, scale) };
-            values[q] = isa.times(values[q], factor);
+        mut values: [[[S::Float; 2]; B]; A],
+    ) -> [[S::Int; B]; A] {
+        let mut shorts = [[isa.every(0); B]; A];
+        if self.plain {
+            for a in 0..A {
+                for b in 0..B {
+                    for q in 0..2 {
+                        values[a][b][q] = isa.times(values[a][b][q], self.scale[2 * half + q]);
+                    }
+                    shorts[a][b] = self.bounds.shorts::<true>(isa, half, values[a][b]);
+                }
+            }
+        } else {
+            for a in 0..A {
+                for b in 0..B {
+                    for q in 0..2 {
+                        let (scale, negative) = (self.scale[2 * half + q], self.negative[2 * half + q]);
+                        let factor = isa.where_negative(isa.bits(values[a][b][q]), negative, scale);
+                        values[a][b][q] = isa.times(values[a][b][q], factor);
+                    }
+                    shorts[a][b] = self.bounds.shorts::<false>(isa, half, values[a][b]);
+                }
+            }
         }
-        self.bounds.shorts::<PLAIN>(isa, half, values)
+        shorts
     }
 
     /// Both halves to bytes.

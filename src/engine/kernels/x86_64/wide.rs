@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::Isa;
+use super::isa::{Isa, addresses, registers};
 
 /// Proof that the processor has the instructions.
 #[derive(Clone, Copy)]
@@ -29,28 +29,6 @@ impl Avx512 {
     pub(super) const unsafe fn detected() -> Self {
         Self(())
     }
-}
-
-/// Methods that are one expression of intrinsics on registers.
-macro_rules! registers {
-    ($($name:ident($($arg:ident: $kind:ty),*) -> $ret:ty { $value:expr })*) => { $(
-        #[inline(always)]
-        fn $name(self, $($arg: $kind),*) -> $ret {
-            // SAFETY: `self` proves that the processor has the instructions; no memory is touched.
-            unsafe { $value }
-        }
-    )* };
-}
-
-/// Methods that are one expression of intrinsics on addresses.
-macro_rules! addresses {
-    ($($name:ident($($arg:ident: $kind:ty),*) $(-> $ret:ty)? { $value:expr })*) => { $(
-        #[inline(always)]
-        unsafe fn $name(self, $($arg: $kind),*) $(-> $ret)? {
-            // SAFETY: `self` proves that the processor has the instructions; the caller vouches for the address.
-            unsafe { $value }
-        }
-    )* };
 }
 
 impl Isa for Avx512 {
@@ -78,6 +56,11 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn signed(self, bytes: __m512i) -> __m512i {
         bytes
+    }
+
+    #[inline(always)]
+    fn straight(self, quad: [__m512i; 4]) -> [__m512i; 4] {
+        self.crossed(quad)
     }
 
     #[inline(always)]
