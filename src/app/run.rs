@@ -89,6 +89,8 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
             gate,
             house,
             uplink,
+            setup: config.http.is_some(),
+            links: wiring::links(config.http, common.data.clone()),
             observer: None,
             notify: Notify::new(),
             clock_steps: Some(wiring::clock_steps(&board_clock)),

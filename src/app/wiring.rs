@@ -23,13 +23,17 @@ use crate::device::replay::{self, Pace, ReplayOptions};
 use crate::device::sim::SimDoor;
 use crate::device::walkup::{Arrivals, Visitor, WalkupCamera};
 use crate::engine::Pixels;
+use crate::link::http::{self, HttpConfig, HttpServer};
+use crate::link::wire::Operations;
 use crate::matching::{OpenSet, OpenSetError};
 use crate::ports::{Camera, Clock, Display, Door, Uplink};
 use crate::store::{self, KeyError, SealKey, Store, StoreError};
 use crate::vision::manifest::{Family, Input, Manifest, ManifestError, Role};
 use crate::vision::{ModelError, ModelSet, Vision, VisionError, models};
 
-use super::config::{Board, Config, RawBias, RawCamera, RawDisplay, RawDoor, RawInput, RawPace};
+use super::commands::Desk;
+use super::config::{Board, Config, RawBias, RawCamera, RawDisplay, RawDoor, RawHttp, RawInput, RawPace};
+use super::pipeline::Links;
 
 /// Numbered pictures that a simulated display keeps beside the latest.
 const PICTURES: u32 = 200;
@@ -265,6 +269,48 @@ pub fn display(board: &Board) -> Result<Box<dyn Display>, WiringError> {
 #[must_use]
 pub fn console() -> Box<dyn Uplink> {
     Box::new(ConsoleUplink::new(Box::new(io::stdout())))
+}
+
+/// What reaches the door over a network. A link that cannot be started is said and done without.
+#[must_use]
+pub fn links(http: Option<RawHttp>, data: PathBuf) -> Links {
+    Box::new(move |desk| {
+        let mut links: Vec<Box<dyn Send>> = Vec::new();
+        if let Some(http) = http {
+            match self::http(&http, &data, desk) {
+                Ok(server) => links.push(Box::new(server)),
+                Err(error) => tracing::error!(%error, "the door works without its HTTP server"),
+            }
+        }
+        links
+    })
+}
+
+/// The door's own HTTP server.
+fn http(raw: &RawHttp, data: &Path, desk: &Arc<Desk>) -> Result<HttpServer, WiringError> {
+    let said = |e: &dyn std::fmt::Display| WiringError::Device(e.to_string());
+    let file = |path: &Path| fs::read(path).map_err(|e| said(&format!("{}: {e}", path.display())));
+    let tls = match (&raw.certificate, &raw.key) {
+        _ if raw.clear => None,
+        (Some(certificate), Some(key)) => Some((file(certificate)?, file(key)?)),
+        _ => {
+            let (certificate, key) = (data.join("http-certificate.pem"), data.join("http-key.pem"));
+            if !certificate.exists() || !key.exists() {
+                let own = http::own_certificate(&raw.names).map_err(|e| said(&e))?;
+                // The key first: a certificate alone is made again, a key alone as well.
+                write_private(&key, own.key.as_bytes()).map_err(|e| said(&e))?;
+                write_private(&certificate, own.certificate.as_bytes()).map_err(|e| said(&e))?;
+            }
+            Some((file(&certificate)?, file(&key)?))
+        }
+    };
+    let fingerprint = tls.as_ref().and_then(|(chain, _)| http::fingerprint(chain));
+    let config =
+        HttpConfig { listen: raw.listen, tls, per_second: raw.per_second, connections: raw.connections };
+    let server = HttpServer::start(config, Arc::clone(desk) as Arc<dyn Operations>).map_err(|e| said(&e))?;
+    let (address, scheme) = (server.address(), if raw.clear { "http" } else { "https" });
+    tracing::info!(%address, scheme, fingerprint, "listening");
+    Ok(server)
 }
 
 /// A file that only its owner can read.

@@ -62,6 +62,11 @@ pub enum Screen {
     },
     /// Something is wrong with the door.
     Alarm(AlarmKind),
+    /// The door has no key yet: whoever stands before it may make the first one with this code.
+    Setup {
+        /// Good once, for a while.
+        code: heapless::String<16>,
+    },
     /// The board cannot work; the door stays locked.
     Fault {
         /// One line for the installer.
@@ -82,6 +87,7 @@ impl core::fmt::Debug for Screen {
             Self::Denied { reason } => write!(f, "Denied({reason:?})"),
             Self::Enrol { taken, wanted, .. } => write!(f, "Enrol({taken}/{wanted})"),
             Self::Alarm(kind) => write!(f, "Alarm({kind:?})"),
+            Self::Setup { .. } => f.write_str("Setup(<redacted>)"),
             Self::Fault { what } => write!(f, "Fault({what})"),
         }
     }

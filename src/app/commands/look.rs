@@ -131,25 +131,35 @@ impl Desk {
         for (parameter, score) in [("min_score", compare.min_score), ("min_live", compare.min_live)] {
             fraction(parameter, score)?;
         }
+        if compare.also.len() > 4 {
+            return Err(Refusal::invalid("also", "at most 4 further images a comparison"));
+        }
         let level = compare.level.unwrap_or(MatchLevel::DEFAULT.number());
         if MatchLevel::from_number(level).is_none() {
             return Err(Refusal::invalid("minimumMatchLevel", "the match level must be 1 to 5"));
         }
         let measured = if compare.measure_live { LiveRule::Measured } else { LiveRule::Trusted };
-        let rule = compare.min_live.map_or(measured, LiveRule::AtLeast);
+        let rule = if compare.min_live.is_some() { LiveRule::Measured } else { measured };
         let (seen_a, a) = self.probe(&compare.a, rule)?;
         let (seen_b, b) = self.probe(&compare.b, measured)?;
-        let cosine = a.cosine(&b);
+        let mut cosine = a.cosine(&b);
+        for image in &compare.also {
+            let (_, other) = self.probe(image, LiveRule::Trusted)?;
+            cosine = if other.cosine(&a) > cosine { other.cosine(&a) } else { cosine };
+        }
         let calibration = self.house.recognition.policy().calibration();
         let match_level = MatchLevel::reached(calibration, cosine).map_or(0, MatchLevel::number);
         let score = shown_score(calibration, cosine);
         let allowed = caller.may(Scope::Scores);
+        let same = compare.min_score.map_or(match_level >= level, |least| score >= least);
+        let least_live = compare.min_live.unwrap_or(LIVE_SCORE);
+        let lives = compare.min_live.is_none() || seen_a.live.is_some_and(|score| score >= least_live);
         Ok(Reply::Compared(Compared {
-            same: compare.min_score.map_or(match_level >= level, |least| score >= least),
+            same: same && lives,
             match_level,
             score: allowed.then_some(score),
             cosine: allowed.then(|| cosine.get()),
-            faces: [report(&seen_a, allowed), report(&seen_b, allowed)],
+            faces: [report(&seen_a, least_live, allowed), report(&seen_b, LIVE_SCORE, allowed)],
         }))
     }
 
@@ -168,8 +178,12 @@ impl Desk {
     pub(super) fn one_to_n(&self, caller: &Caller, question: OneToN) -> Result<Reply, Refusal> {
         if question.search {
             let (_, embedding) = self.probe(&question.photo, LiveRule::Trusted)?;
-            if let Match::Person { id, .. } = self.house.recognition.search(&embedding) {
-                return Ok(Reply::OneToN(OneToNAnswer { id: Some(id.to_string()), matched: true }));
+            let gallery = self.house.recognition.gallery();
+            let threshold = self.house.recognition.policy().threshold(gallery.templates());
+            let nearest = gallery.candidates(&embedding, 1, Mode::Accurate);
+            // Unlike at the door no margin is asked: a face that resembles two people is known all the same.
+            if let Some(known) = nearest.first().filter(|c| c.score >= threshold) {
+                return Ok(Reply::OneToN(OneToNAnswer { id: Some(known.id.to_string()), matched: true }));
             }
         }
         if !question.insert {
@@ -181,8 +195,7 @@ impl Desk {
             id: Some(id.clone()),
             presence: Presence::New,
             images: vec![question.photo],
-            // The answer of `search` above and the duplicate check are of one threshold, but a margin lies between
-            // them: twins are taken in on purpose where the caller only inserts.
+            // Who only inserts says that it is to be taken in, whoever it resembles.
             allow_duplicate: !question.search,
             ..PersonPut::default()
         };
@@ -233,11 +246,11 @@ fn fraction(parameter: &str, score: Option<f32>) -> Result<(), Refusal> {
     }
 }
 
-fn report(examined: &Examined, scores: bool) -> FaceReport {
+fn report(examined: &Examined, least_live: f32, scores: bool) -> FaceReport {
     let bbox = examined.subject.map(|face| face.bbox).unwrap_or_default();
     FaceReport {
         bbox: FaceBox { x: bbox.x, y: bbox.y, width: bbox.w, height: bbox.h },
-        live: examined.live.map(|score| score >= LIVE_SCORE),
+        live: examined.live.map(|score| score >= least_live),
         live_score: examined.live.filter(|_| scores),
         quality: examined.quality.overall(),
     }

@@ -15,7 +15,9 @@ use crate::access::{self, GateConfig, Settings};
 use crate::matching::OpenSet;
 use crate::vision::{VisionConfig, Zone};
 
-pub use raw::{RawBias, RawBoard, RawCamera, RawConfig, RawDisplay, RawDoor, RawInput, RawOutput, RawPace};
+pub use raw::{
+    RawBias, RawBoard, RawCamera, RawConfig, RawDisplay, RawDoor, RawHttp, RawInput, RawOutput, RawPace,
+};
 
 use super::commands::Keep;
 
@@ -72,6 +74,8 @@ pub struct Config {
     pub keep: Keep,
     /// Events kept.
     pub events: u64,
+    /// The HTTP server, where one is wanted.
+    pub http: Option<RawHttp>,
 }
 
 impl Config {
@@ -114,6 +118,17 @@ impl Config {
         let (low, high) = (f64::from(*margin.start()), f64::from(*margin.end()));
         between(range, "recognition.margin", f64::from(r.margin), low, high)?;
         between(range, "storage.events", raw.storage.events as f64, 1e3, 1e7)?;
+        if let Some(http) = &raw.http {
+            between(range, "http.per_second", f64::from(http.per_second), 1.0, 1e3)?;
+            between(range, "http.connections", http.connections as f64, 4.0, 1_024.0)?;
+            if http.clear && !http.listen.ip().is_loopback() {
+                let why = "http.clear is for a loopback address alone, as in listen = \"127.0.0.1:8080\"";
+                return Err(range(why.into()));
+            }
+            if http.certificate.is_some() != http.key.is_some() {
+                return Err(range("http.certificate and http.key belong together: give both or none".into()));
+            }
+        }
         let vision = vision(&raw);
         vision.check().map_err(|e| range(e.to_string()))?;
         let gate = gate(&raw).map_err(|e| range(format!("access: {e}")))?;
@@ -127,6 +142,7 @@ impl Config {
             gate,
             keep: Keep { crops: raw.storage.keep_crops, images: raw.storage.keep_images },
             events: raw.storage.events,
+            http: raw.http,
         })
     }
 }

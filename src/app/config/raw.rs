@@ -172,6 +172,9 @@ pub struct RawConfig {
     pub access: RawAccess,
     /// What is kept.
     pub storage: RawStorage,
+    /// The door's own HTTP server; without this section there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<RawHttp>,
 }
 
 /// Which networks see.
@@ -356,6 +359,40 @@ pub struct RawStorage {
 impl Default for RawStorage {
     fn default() -> Self {
         Self { keep_crops: true, keep_images: true, events: 1_000_000 }
+    }
+}
+
+/// The door's own HTTP server.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHttp {
+    /// Address and port.
+    pub listen: std::net::SocketAddr,
+    /// Serve in clear; allowed on a loopback address alone, for a proxy on this board.
+    pub clear: bool,
+    /// Certificate chain (PEM); without one the door makes its own at the first start.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key (PEM).
+    pub key: Option<PathBuf>,
+    /// Host names and addresses in a certificate of the door's own.
+    pub names: Vec<String>,
+    /// Requests a second of one key on average (1 to 1,000); twice as many at once.
+    pub per_second: u32,
+    /// Connections at once (4 to 1,024).
+    pub connections: usize,
+}
+
+impl Default for RawHttp {
+    fn default() -> Self {
+        Self {
+            listen: std::net::SocketAddr::from(([0, 0, 0, 0], 8443)),
+            clear: false,
+            certificate: None,
+            key: None,
+            names: vec!["ostiary.local".into(), "localhost".into(), "127.0.0.1".into()],
+            per_second: 20,
+            connections: 64,
+        }
     }
 }
 

@@ -97,6 +97,8 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         vision: models.open(&config)?,
         gate: Gate::new(config.gate.clone()),
         house: house(),
+        links: Box::new(|_| Vec::new()),
+        setup: false,
         uplink: (!out.json()).then(wiring::console),
         observer: Some(observer),
         notify: Notify::new(),

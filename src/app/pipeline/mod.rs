@@ -22,7 +22,7 @@ use std::thread;
 
 use crate::access::{Gate, Operator};
 use crate::device::notify::Notify;
-use crate::domain::{Millis, Mono, clipped};
+use crate::domain::{Millis, Mono, Screen, clipped};
 use crate::link::wire::{Caller, DoorStatus, Operations as _};
 use crate::ports::{Camera, Detail, Display, Door, Uplink};
 use crate::store::StoreError;
@@ -90,6 +90,10 @@ pub struct Parts {
     pub house: House,
     /// Where committed events go.
     pub uplink: Option<Box<dyn Uplink>>,
+    /// Starts what reaches this door over a network; each ends when it is dropped.
+    pub links: Links,
+    /// Whether the first key can be made with a code on the display.
+    pub setup: bool,
     /// Who watches the door's work.
     pub observer: Option<Observer>,
     /// systemd.
@@ -97,6 +101,9 @@ pub struct Parts {
     /// Tells of steps of the wall clock; asked a few times a second.
     pub clock_steps: Option<Box<dyn FnMut() -> Option<i64>>>,
 }
+
+/// What reaches the door over a network, started once the door is at work.
+pub type Links = Box<dyn FnOnce(&Arc<Desk>) -> Vec<Box<dyn Send>>>;
 
 /// What a run was.
 #[derive(Debug)]
@@ -201,6 +208,15 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         let (desk, board) = (Arc::clone(&desk), Caller::board());
         spawn("commands", stamps.clone(), move |_| control.serve(|command| desk.handle(&board, command)))?;
     }
+    let links = (parts.links)(&desk);
+    let mut setup = parts.setup && desk.tokens().is_empty();
+    if setup {
+        let code = desk.tokens().draw_setup_code(clock.now().mono)?;
+        screens.set_banner(Some(Screen::Setup { code: clipped(&format!("{} {}", &code[..4], &code[4..])) }));
+        tracing::info!(
+            "this door has no key yet: the display shows a setup code for 30 minutes; or run: ostiary tokens create"
+        );
+    }
     parts.notify.ready();
 
     let mut watch = Watch { stamps, messages, notify: parts.notify, reported: None, queued: None };
@@ -218,6 +234,10 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         }
         watch.look(now);
         watch.queue(store.depth());
+        if setup && !(desk.tokens().is_setup_open(now) && desk.tokens().is_empty()) {
+            setup = false;
+            screens.set_banner(None);
+        }
         if let Some(by_ms) = clock_steps.as_mut().and_then(|step| step()) {
             watch.tell(Message::ClockStep(by_ms));
         }
@@ -225,6 +245,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
 
     // Downstream of the frames, in order: each sees all that the one before it had still to give.
     watch.notify.stopping();
+    drop(links);
     control::close(&data);
     let finish = |name, handle: thread::JoinHandle<()>| handle.join().map_err(|_| PipelineError::Died(name));
     if !capture_handle.is_finished() {

@@ -18,6 +18,8 @@ const TURN: Duration = Duration::from_millis(500);
 #[derive(Default)]
 struct Mailbox {
     screen: Option<Screen>,
+    /// Shown in the place of every idle screen.
+    banner: Option<Screen>,
     closed: bool,
 }
 
@@ -52,6 +54,16 @@ impl Screens {
         }
     }
 
+    /// Puts a screen in the place of every idle one, or takes it away again (an idle one follows within a minute).
+    pub(super) fn set_banner(&self, banner: Option<Screen>) {
+        let mut mailbox = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if banner.is_some() {
+            mailbox.screen.clone_from(&banner);
+        }
+        mailbox.banner = banner;
+        self.0.1.notify_one();
+    }
+
     /// Ends the thread once the last screen is drawn.
     pub(super) fn close(&self) {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
@@ -61,7 +73,11 @@ impl Screens {
 
 impl ScreenSink for Screens {
     fn show(&mut self, screen: Screen) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).screen = Some(screen);
+        let mut mailbox = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        mailbox.screen = match (&screen, &mailbox.banner) {
+            (Screen::Idle { .. }, Some(banner)) => Some(banner.clone()),
+            _ => Some(screen),
+        };
         self.0.1.notify_one();
     }
 }

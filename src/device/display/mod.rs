@@ -116,6 +116,7 @@ impl Renderer {
             | Screen::SecondPerson { .. }
             | Screen::Denied { .. }
             | Screen::Enrol { .. }
+            | Screen::Setup { .. }
             | Screen::Alarm(_) => "",
         };
         script::shape(text, &self.reshaper, |c| self.faces.has(c))

@@ -17,7 +17,7 @@ use super::canvas::{Area, Canvas, Paint};
 use super::icons::{Icon, ellipse};
 use super::ink::{BLACK, Ink, WHITE};
 use super::text::{Align, Style};
-use super::words::{ENROLLED, ENTER_ID, INVITE, OUT_OF_ORDER, STAYS_LOCKED, WELCOME, typed};
+use super::words::{ENROLLED, ENTER_ID, INVITE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, WELCOME, typed};
 use super::{RenderOptions, clock};
 use crate::domain::face::Rect;
 use crate::domain::{Guidance, Screen, Utc, VisitorReason};
@@ -96,6 +96,10 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
             frame(canvas)?;
             let words = Area::new(words.x, words.y + 2.0, words.w - 3.0, words.h - 4.0);
             two(canvas, words, phrase, advice, ON_BLACK)
+        }
+        Screen::Setup { code } => {
+            let words = sign(canvas, Icon::Keypad, ON_BLACK)?;
+            two(canvas, words, code, language.say(SETUP_CODE), ON_BLACK)
         }
         Screen::Fault { .. } => {
             let words = sign(canvas, Icon::Warning, ON_BLACK)?;

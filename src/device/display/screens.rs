@@ -14,7 +14,9 @@ use super::ink::{
 };
 use super::oval::{Oval, badge, guide};
 use super::text::{Align, Style};
-use super::words::{ENROLLED, ENTER_ID, INVITE, OFFLINE, OUT_OF_ORDER, STAYS_LOCKED, WELCOME, typed};
+use super::words::{
+    ENROLLED, ENTER_ID, INVITE, OFFLINE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, WELCOME, typed,
+};
 use super::{RenderOptions, clock};
 use crate::domain::{Guidance, Screen, Utc, VisitorReason};
 
@@ -69,6 +71,7 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
             Verdict { ground: AMBER, ink: BLACK, sign: Sign::None, icon: Icon::of_alarm(*kind) }
                 .paint(canvas, words, advice)
         }
+        Screen::Setup { code } => blue(Icon::Keypad).paint(canvas, code, language.say(SETUP_CODE)),
         Screen::Fault { .. } => fault(canvas, text, options),
     }
 }

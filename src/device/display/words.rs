@@ -254,6 +254,9 @@ pub(super) const OUT_OF_ORDER: Phrase =
 pub(super) const STAYS_LOCKED: Phrase =
     ["The door stays locked", "Die Tür bleibt zu", "La porte reste fermée", "La puerta sigue cerrada"];
 
+/// Below the code with which the first key is made.
+pub(super) const SETUP_CODE: Phrase =
+    ["Setup code", "Einrichtungscode", "Code d’installation", "Código de instalación"];
 pub(super) const ENTER_ID: Phrase = ["Enter number", "Nummer eingeben", "Votre numéro", "Su número"];
 
 /// What was typed, a dot a digit, and the seconds left.

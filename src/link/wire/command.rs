@@ -202,11 +202,13 @@ pub struct Compare {
     pub a: Photo,
     /// The other.
     pub b: Photo,
+    /// Further looks of the other, up to 4; the nearest counts.
+    pub also: Vec<Photo>,
     /// Least score for the same person, 0 to 1; without one `level` decides.
     pub min_score: Option<f32>,
     /// Least match level, 1 to 5; 3 without it.
     pub level: Option<u8>,
-    /// Least liveness of the first picture, 0 to 1.
+    /// Least liveness of the first picture, 0 to 1; below it the answer is no.
     pub min_live: Option<f32>,
     /// Whether liveness is measured for the answer.
     pub measure_live: bool,

@@ -74,7 +74,7 @@ impl fmt::Debug for Document {
 }
 
 /// What became of an enrolment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Enrolled {
     /// Who.
     pub person: String,
@@ -87,7 +87,7 @@ pub struct Enrolled {
 }
 
 /// What became of one picture.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ImageOutcome {
     /// The file's name as given.
     pub file: String,
@@ -100,7 +100,7 @@ pub struct ImageOutcome {
 }
 
 /// Another person who looks alike.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Nearest {
     /// Who; `None` where the caller may not see people.
     pub person: Option<String>,
@@ -249,7 +249,7 @@ pub struct SessionView {
 }
 
 /// An enrolment at the camera.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CameraProgress {
     /// Who.
     pub person: String,
@@ -262,11 +262,13 @@ pub struct CameraProgress {
     /// What the person should do now, by the names of the quality reasons.
     pub reasons: Vec<String>,
     /// What came of it, when it has ended.
-    pub outcome: Option<Result<Enrolled, super::refusal::Refusal>>,
+    pub enrolled: Option<Enrolled>,
+    /// Why it failed, when it has.
+    pub refusal: Option<super::refusal::Refusal>,
 }
 
 /// How far an enrolment at the camera is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CameraStage {
     /// Nobody good enough was seen yet, or more looks are wanted.
@@ -289,7 +291,7 @@ pub struct PersonPage {
 }
 
 /// One person, without the face.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PersonView {
     /// Who.
     pub id: String,
@@ -336,7 +338,7 @@ impl fmt::Debug for PersonView {
 }
 
 /// What was erased.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Erased {
     /// Who.
     pub person: String,
@@ -357,7 +359,7 @@ pub struct Erased {
 }
 
 /// A collection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CollectionView {
     /// Which.
     pub id: String,
@@ -385,7 +387,7 @@ pub struct EventPage {
 }
 
 /// A key with its secret.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenIssued {
     /// The key without the secret.
     pub view: TokenView,
@@ -400,7 +402,7 @@ impl fmt::Debug for TokenIssued {
 }
 
 /// A key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenView {
     /// Its id.
     pub id: String,
@@ -417,7 +419,7 @@ pub struct TokenView {
 }
 
 /// What a door is made of and how it fares.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Status {
     /// Version of the program.
     pub version: String,
@@ -456,7 +458,7 @@ pub struct Status {
 }
 
 /// How the running door fares.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DoorStatus {
     /// State of the door machine.
     pub state: String,
