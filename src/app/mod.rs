@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod recognition;
 pub mod supervisor;
 pub mod tokens;
+pub mod uplink;
 pub mod wiring;
 
 mod ask;
@@ -111,6 +112,7 @@ impl AppError {
                 | WiringError::Vision(_)
                 | WiringError::OpenSet(_) => 6,
                 WiringError::Device(_) => 7,
+                WiringError::Link(_) => 3,
             },
             Self::Control(_) => 7,
             Self::Pipeline(_) | Self::Output(_) => 70,

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use crate::access::Gate;
 use crate::device::notify::Notify;
 use crate::domain::{ClockTrust, DoorId, Event, EventKind, Millis};
+use crate::link::mqtt::Nudge;
 use crate::ports::Clock;
 
 use super::cli::{Common, RunArgs};
@@ -73,7 +74,13 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
         settings: Config::settings(common.config.as_deref())?,
     };
     let gate = Gate::new(config.gate.clone());
-    let uplink = (!out.json()).then(wiring::console);
+    let console = (!out.json()).then(wiring::console);
+    let nudge = Nudge::default();
+    let mqtt = config.mqtt.as_ref().map(wiring::mqtt_settings).transpose()?;
+    let uplink = match &mqtt {
+        Some(_) => Some(wiring::uplink(&nudge, console, store.newest_seq().0.saturating_sub(1))),
+        None => console,
+    };
     let summary = if eyes.virtual_clock.is_some() {
         let offered = store.acked();
         let (sender, journal) = Journal::new(Arc::clone(&store), uplink, Arc::clone(&clock), DOOR, offered);
@@ -90,7 +97,14 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
             house,
             uplink,
             setup: config.http.is_some(),
-            links: wiring::links(config.http, common.data.clone()),
+            link: mqtt.as_ref().map(|_| nudge.clone()),
+            links: wiring::links(
+                config.http,
+                mqtt.map(|link| (link, nudge)),
+                &store,
+                &clock,
+                common.data.clone(),
+            ),
             observer: None,
             notify: Notify::new(),
             clock_steps: Some(wiring::clock_steps(&board_clock)),

@@ -4,7 +4,7 @@
 //! Invariant: nothing outside this file names an adapter's type to construct it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::device::sim::SimDoor;
 use crate::device::walkup::{Arrivals, Visitor, WalkupCamera};
 use crate::engine::Pixels;
 use crate::link::http::{self, HttpConfig, HttpServer};
+use crate::link::mqtt::{Mqtt, MqttConfig, Nudge, Tls, World};
 use crate::link::wire::Operations;
 use crate::matching::{OpenSet, OpenSetError};
 use crate::ports::{Camera, Clock, Display, Door, Uplink};
@@ -32,8 +33,11 @@ use crate::vision::manifest::{Family, Input, Manifest, ManifestError, Role};
 use crate::vision::{ModelError, ModelSet, Vision, VisionError, models};
 
 use super::commands::Desk;
-use super::config::{Board, Config, RawBias, RawCamera, RawDisplay, RawDoor, RawHttp, RawInput, RawPace};
+use super::config::{
+    Board, Config, MqttSetup, RawBias, RawCamera, RawDisplay, RawDoor, RawHttp, RawInput, RawPace,
+};
 use super::pipeline::Links;
+use super::uplink::{NudgingUplink, StoreOutbox};
 
 /// Numbered pictures that a simulated display keeps beside the latest.
 const PICTURES: u32 = 200;
@@ -74,6 +78,9 @@ pub enum WiringError {
     /// The thresholds.
     #[error(transparent)]
     OpenSet(#[from] OpenSetError),
+    /// What a link is set up with.
+    #[error("{0}")]
+    Link(String),
     /// A device that cannot even be named.
     #[error("{0}")]
     Device(String),
@@ -265,6 +272,50 @@ pub fn display(board: &Board) -> Result<Box<dyn Display>, WiringError> {
     }
 }
 
+/// A link's settings with what stands in the files they name.
+///
+/// # Errors
+/// When a file cannot be read, or others may read a secret.
+pub fn mqtt_settings(setup: &MqttSetup) -> Result<MqttConfig, WiringError> {
+    let mut link = setup.link.clone();
+    if setup.tls {
+        let authority = setup.authority.as_deref().map(|p| link_file(p, false)).transpose()?;
+        let client = setup
+            .client
+            .as_ref()
+            .map(|(certificate, key)| {
+                link_file(certificate, false).and_then(|c| Ok((c, link_file(key, true)?)))
+            })
+            .transpose()?;
+        link.broker.tls = Some(Tls { authority, client });
+    }
+    if let Some((user, file)) = &setup.login {
+        let password = String::from_utf8(link_file(file, true)?)
+            .map_err(|_| WiringError::Link(format!("{} is not UTF-8", file.display())))?;
+        link.broker.login = Some((user.clone(), password.lines().next().unwrap_or_default().to_owned()));
+    }
+    Ok(link)
+}
+
+fn link_file(path: &Path, secret: bool) -> Result<Vec<u8>, WiringError> {
+    let failed = |e| WiringError::Link(format!("{} cannot be read: {e}", path.display()));
+    let file = fs::File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    if secret && mode & 0o077 != 0 {
+        let path = path.display();
+        return Err(WiringError::Link(format!("{path} can be read by others; run: chmod 600 {path}")));
+    }
+    let mut bytes = Vec::new();
+    file.take(1 << 20).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// What the journal tells of new events while the link to a broker takes them from the disk.
+#[must_use]
+pub fn uplink(nudge: &Nudge, console: Option<Box<dyn Uplink>>, newest: u64) -> Box<dyn Uplink> {
+    Box::new(NudgingUplink::new(nudge.clone(), console, newest))
+}
+
 /// Committed events as lines on the terminal.
 #[must_use]
 pub fn console() -> Box<dyn Uplink> {
@@ -273,13 +324,28 @@ pub fn console() -> Box<dyn Uplink> {
 
 /// What reaches the door over a network. A link that cannot be started is said and done without.
 #[must_use]
-pub fn links(http: Option<RawHttp>, data: PathBuf) -> Links {
+pub fn links(
+    http: Option<RawHttp>,
+    mqtt: Option<(MqttConfig, Nudge)>,
+    store: &Arc<Store>,
+    clock: &Arc<dyn Clock>,
+    data: PathBuf,
+) -> Links {
+    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
     Box::new(move |desk| {
         let mut links: Vec<Box<dyn Send>> = Vec::new();
         if let Some(http) = http {
             match self::http(&http, &data, desk) {
                 Ok(server) => links.push(Box::new(server)),
                 Err(error) => tracing::error!(%error, "the door works without its HTTP server"),
+            }
+        }
+        if let Some((config, nudge)) = mqtt {
+            let operations = Arc::clone(desk) as Arc<dyn Operations>;
+            let world = World { operations, outbox: Arc::new(StoreOutbox(store)), clock };
+            match Mqtt::start(config, world, &nudge) {
+                Ok(link) => links.push(Box::new(link)),
+                Err(error) => tracing::error!(%error, "the door works without its link to the broker"),
             }
         }
         links

@@ -5,4 +5,5 @@
 //! Invariant: a link can be absent, slow or hostile and the door neither waits for it nor opens by its failure.
 
 pub mod http;
+pub mod mqtt;
 pub mod wire;

@@ -57,6 +57,12 @@ impl Store {
         self.read(|view| Ok(view.entries(view.state.newest().0.max(1), 1)?.pop()))
     }
 
+    /// The number of the last event written, 0 before the first; asks memory alone.
+    #[must_use]
+    pub fn newest_seq(&self) -> EventSeq {
+        self.memory().state.newest()
+    }
+
     /// Notes that the receiver has every event up to `upto`. Confirming again or backwards changes nothing.
     ///
     /// # Errors
@@ -217,6 +223,18 @@ impl View<'_> {
 }
 
 impl Entry {
+    /// When it happened, as in the canonical form: RFC 3339 in UTC with milliseconds.
+    #[must_use]
+    pub fn time(&self) -> String {
+        rfc3339(self.event.at.utc)
+    }
+
+    /// The hash of the event before it, as in the canonical form.
+    #[must_use]
+    pub fn prev_hash_text(&self) -> String {
+        hex(&self.prev_hash)
+    }
+
     /// The canonical form with its hash: the one JSON text of this event, the same for ever and everywhere.
     ///
     /// Fields in this order, no spaces: `seq boot type time trust mono_ms door person reason cause detail

@@ -4,6 +4,7 @@
 //! Does not own: the shape of the files (`raw`), the ranges of vision and of the door (their own modules).
 //! Invariants: a `Config` or a `Board` that exists is sound; an unknown key is refused with the nearest right one.
 
+mod mqtt;
 mod raw;
 
 use std::fs;
@@ -15,6 +16,7 @@ use crate::access::{self, GateConfig, Settings};
 use crate::matching::OpenSet;
 use crate::vision::{VisionConfig, Zone};
 
+pub use mqtt::{MqttSetup, RawMqtt, RawOperator};
 pub use raw::{
     RawBias, RawBoard, RawCamera, RawConfig, RawDisplay, RawDoor, RawHttp, RawInput, RawOutput, RawPace,
 };
@@ -76,6 +78,8 @@ pub struct Config {
     pub events: u64,
     /// The HTTP server, where one is wanted.
     pub http: Option<RawHttp>,
+    /// The link to a broker, where there is one.
+    pub mqtt: Option<MqttSetup>,
 }
 
 impl Config {
@@ -132,6 +136,7 @@ impl Config {
         let vision = vision(&raw);
         vision.check().map_err(|e| range(e.to_string()))?;
         let gate = gate(&raw).map_err(|e| range(format!("access: {e}")))?;
+        let mqtt = raw.mqtt.check().map_err(range)?;
         Ok(Self {
             manifest: raw.models.manifest,
             set: raw.models.set,
@@ -143,6 +148,7 @@ impl Config {
             keep: Keep { crops: raw.storage.keep_crops, images: raw.storage.keep_images },
             events: raw.storage.events,
             http: raw.http,
+            mqtt,
         })
     }
 }

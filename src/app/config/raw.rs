@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::mqtt::RawMqtt;
 use crate::access::Settings;
 use crate::matching::OpenSet;
 use crate::vision::{LivenessConfig, QualityLimits, VisionConfig};
@@ -175,6 +176,8 @@ pub struct RawConfig {
     /// The door's own HTTP server; without this section there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<RawHttp>,
+    /// The link to a broker.
+    pub mqtt: RawMqtt,
 }
 
 /// Which networks see.

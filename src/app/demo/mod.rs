@@ -98,6 +98,7 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         gate: Gate::new(config.gate.clone()),
         house: house(),
         links: Box::new(|_| Vec::new()),
+        link: None,
         setup: false,
         uplink: (!out.json()).then(wiring::console),
         observer: Some(observer),

@@ -90,8 +90,8 @@ impl ControlLoop {
             Message::FrameSize { width, height } => {
                 self.hands.feed(Input::FrameSize { width, height }, now);
             }
-            Message::Queue(queued) => {
-                self.hands.feed(Input::Link { up: None, queued }, now);
+            Message::Link(up, queued) => {
+                self.hands.feed(Input::Link { up, queued }, now);
                 let refusing = self.journal.health().refusing.load(Ordering::Relaxed);
                 if refusing != std::mem::replace(&mut self.disk_refuses, refusing) {
                     let input = if refusing {

@@ -23,6 +23,7 @@ use std::thread;
 use crate::access::{Gate, Operator};
 use crate::device::notify::Notify;
 use crate::domain::{Millis, Mono, Screen, clipped};
+use crate::link::mqtt::Nudge;
 use crate::link::wire::{Caller, DoorStatus, Operations as _};
 use crate::ports::{Camera, Detail, Display, Door, Uplink};
 use crate::store::StoreError;
@@ -61,8 +62,8 @@ pub enum Message {
         /// Rows.
         height: u32,
     },
-    /// So many events wait to leave.
-    Queue(u32),
+    /// How the link fares, where there is one, and how many events wait to leave.
+    Link(Option<bool>, u32),
     /// The wall clock was set, by so many milliseconds.
     ClockStep(i64),
     /// An operator's order (none: how does it stand?), whose, and where the answer goes.
@@ -92,6 +93,8 @@ pub struct Parts {
     pub uplink: Option<Box<dyn Uplink>>,
     /// Starts what reaches this door over a network; each ends when it is dropped.
     pub links: Links,
+    /// Tells whether a broker is connected, where there should be one.
+    pub link: Option<Nudge>,
     /// Whether the first key can be made with a code on the display.
     pub setup: bool,
     /// Who watches the door's work.
@@ -219,7 +222,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
     }
     parts.notify.ready();
 
-    let mut watch = Watch { stamps, messages, notify: parts.notify, reported: None, queued: None };
+    let mut watch = Watch { stamps, messages, notify: parts.notify, reported: None, link: None };
     let mut clock_steps = parts.clock_steps;
     loop {
         crate::device::clock_os::pause(WATCH);
@@ -233,7 +236,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
             break;
         }
         watch.look(now);
-        watch.queue(store.depth());
+        watch.link(parts.link.as_ref().map(Nudge::up), store.depth());
         if setup && !(desk.tokens().is_setup_open(now) && desk.tokens().is_empty()) {
             setup = false;
             screens.set_banner(None);
@@ -281,7 +284,7 @@ struct Watch {
     messages: SyncSender<Message>,
     notify: Notify,
     reported: Option<Loop>,
-    queued: Option<u64>,
+    link: Option<(Option<bool>, u64)>,
 }
 
 impl Watch {
@@ -314,11 +317,11 @@ impl Watch {
         }
     }
 
-    /// The number of waiting events, when it changed.
-    fn queue(&mut self, depth: u64) {
-        let message = Message::Queue(u32::try_from(depth).unwrap_or(u32::MAX));
-        if self.queued != Some(depth) && self.tell(message) {
-            self.queued = Some(depth);
+    /// How the link fares and the number of waiting events, when either changed.
+    fn link(&mut self, up: Option<bool>, depth: u64) {
+        let message = Message::Link(up, u32::try_from(depth).unwrap_or(u32::MAX));
+        if self.link != Some((up, depth)) && self.tell(message) {
+            self.link = Some((up, depth));
         }
     }
 

@@ -1,0 +1,16 @@
+//! The link against a real broker (Mosquitto), driven by clients that are not ours.
+//!
+//! Owns: what a broker, an installer and a thief may do to the link, and what must follow. Does not own: the rules in
+//! themselves (unit tests beside them). Without Debian's `mosquitto` and `mosquitto-clients` the tests are skipped.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod broker;
+mod delivery;
+mod house;
+mod orders;
+mod proxy;
+mod talk;
