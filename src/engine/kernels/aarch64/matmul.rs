@@ -9,6 +9,7 @@ use core::arch::aarch64::{int32x4_t, vaddq_s32, vld1q_s32, vst1q_s32, vst1q_u8};
 use core::mem::MaybeUninit;
 
 use super::super::{Aligned, LANES, Matmul, Packed, check, padded};
+use super::long;
 use super::requant::{Bounds, Factors, TURN, requantise};
 
 /// What becomes of sums: bytes, bytes with a slope below zero, themselves, or a part of deeper sums.
@@ -17,7 +18,7 @@ pub(super) const PRELU: u8 = 1;
 pub(super) const RAW: u8 = 2;
 pub(super) const CARRY: u8 = 3;
 
-/// Depth that the buffer of packed rows holds.
+/// Depth that the buffer of packed rows holds, and one mask of `long`.
 const DEEP: usize = 2048;
 /// Rows of the highest block.
 const HIGH: usize = 6;
@@ -51,8 +52,7 @@ pub(super) enum Biases {
     Plain,
     /// Each pair of columns twice.
     Pairs,
-    /// One and three zeros a column, and behind them a value for each panel: how many products of two bytes may be
-    /// added in 16 bits.
+    /// One and three zeros a column, and behind them what `long::chains` says of each panel.
     Spread,
 }
 
@@ -93,8 +93,11 @@ pub(super) struct Job<'a> {
     pub(super) sums: *mut i32,
     /// Values from row to row.
     pub(super) width: usize,
-    /// The panel's `Biases::Spread` value.
+    /// What `long::chains` made of the first panel, and how many words it makes of each.
     pub(super) chains: *const i32,
+    pub(super) chain_words: usize,
+    /// Which part of the depth this is.
+    pub(super) part: usize,
 }
 
 impl Job<'_> {
@@ -207,7 +210,8 @@ pub(super) fn pack(tiles: &Tiles, weights: &[i8], bias: &[i32], columns: usize, 
         Biases::Pairs => biases.as_chunks::<2>().0.iter().flat_map(|&[a, b]| [a, b, a, b]).collect(),
         Biases::Spread => {
             let mut spread: Vec<i32> = biases.iter().flat_map(|&b| [b, 0, 0, 0]).collect();
-            spread.extend(packed.bytes().chunks_exact(panel.max(1)).map(super::long::chain));
+            spread.extend(packed.bytes().chunks_exact(panel.max(1)).flat_map(long::chains));
+            spread.resize(padded(columns) * 4 + padded(columns) / wide * long::words(depth), 1);
             spread
         }
     };
@@ -239,14 +243,14 @@ fn run(
 ) {
     let width = padded(op.columns);
     let panel_bytes = check::product(&[tiles.columns, op.depth.next_multiple_of(tiles.unit)]);
-    let (values, flags) = match tiles.biases {
+    let (values, chain_words) = match tiles.biases {
         Biases::Plain => (1, 0),
         Biases::Pairs => (2, 0),
-        Biases::Spread => (4, width / tiles.columns),
+        Biases::Spread => (4, long::words(op.depth)),
     };
     let (weights, bias) = (op.weights.bytes.bytes(), &op.weights.bias);
     assert!(weights.len() == width / tiles.columns * panel_bytes, "weights are not of this set");
-    assert!(bias.len() == width * values + flags, "biases are not of this set");
+    assert!(bias.len() == width * values + width / tiles.columns * chain_words, "biases are not of this set");
     let units = op.depth.div_ceil(tiles.unit);
     let mut bounds = Bounds::empty();
     let mut buffer = MaybeUninit::<Buffer>::uninit();
@@ -286,7 +290,9 @@ fn run(
                     out: out.0.wrapping_add(row * width + first),
                     sums: out.1.wrapping_add(row * width + first),
                     width: if once { width } else { 0 },
-                    chains: bias.as_ptr().wrapping_add(width * values + first / tiles.columns),
+                    chains: bias.as_ptr().wrapping_add(width * values + first / tiles.columns * chain_words),
+                    chain_words,
+                    part: 0,
                 };
                 if op.depth <= DEEP {
                     (tiles.block)(height, sink, &job);
@@ -335,7 +341,8 @@ unsafe fn deep(tiles: &Tiles, mut job: Job<'_>, height: usize, values: usize, si
                         first: job.first + column,
                         out: job.out.wrapping_add(column),
                         sums: job.sums.wrapping_add(column),
-                        chains: job.chains.wrapping_add(panel),
+                        chains: job.chains.wrapping_add(panel * job.chain_words),
+                        part: from / DEEP,
                         ..job
                     };
                     let last = from + depth == job.depth;
