@@ -274,8 +274,9 @@ unsafe fn block(height: usize, sink: u8, job: &Job<'_>) {
                     for panel in 0..job.panels {
                         let (weights, bias) = (job.weights(panel), job.bias.add(panel * 16));
                         let chains = job.chains.add(panel * job.chain_words);
-                        let mask = chains.add(1 + 2 * job.part).cast::<u64>();
-                        let mask = if job.steps > 0 { mask.read_unaligned() } else { 0 };
+                        let mask = chains.add(1 + 2 * job.part).cast::<[u32; 2]>();
+                        let [low, high] = if job.steps > 0 { mask.read() } else { [0, 0] };
+                        let mask = u64::from(high) << 32 | u64::from(low);
                         let sums = if *chains > 1 {
                             $long(job.packed, weights, job.steps, job.tail, bias, mask)
                         } else {
