@@ -55,8 +55,8 @@ clippy: bootstrap ## Lints, warnings are errors
 deny: ## Licences, advisories and sources of every dependency
 	@scripts/deny
 
-bench: bootstrap ## Time each stage of a look (criterion; builds an optimised profile)
-	@cargo bench --locked $(ARGS)
+bench: bootstrap ## Time each stage of a look against other programs, in turns: make bench ARGS="--only embed"
+	@scripts/bench $(ARGS)
 
 evaluate: build ## Accuracy on the evaluation sets: make evaluate ARGS="--help"
 	@$(OSTIARY) evaluate $(ARGS)

@@ -1,15 +1,23 @@
-"""The other side of the comparison: the same frame and the same networks in onnxruntime and OpenCV, one thread.
+"""Ostiary's stages against onnxruntime, OpenCV, FAISS, tract and whatever else is there, in turns, one thread each.
 
-    compare.py run OUT.json      time every stage; medians of RUNS runs
-    compare.py table OURS DIR..  the table of both sides (criterion's folder, and the files that `run` wrote)
+    compare.py SERVER [--runs N] [--only WORD] [--json OUT] [--roofline OUT.svg] [--other NAME=COMMAND] ..
+    compare.py table FILE.json ..     the table of an earlier run again
+
+SERVER is the program of benches/stages.rs; it is started beside this one and told what to run when, so that the sides
+take turns within one process group: A B C A B C .., at least 200 times. Each time is thread CPU time. The interval is
+a bootstrap of whole rounds (95 %, ratio of medians). COMMAND of `--other` is a program of the same protocol whose
+`net SIDE FILE` runs an ONNX file in another runtime; OSTIARY_BENCH_NCNN names a folder of models as pnnx writes them.
 
 Needs numpy, onnxruntime, opencv-python-headless and, for the search, faiss-cpu where pip has it.
 """
 
+import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,247 +26,209 @@ from pathlib import Path
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ[f"{library}_NUM_THREADS"] = "1"
 
-RUNS = 200
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("OSTIARY_SHARED", ROOT / ".." / "shared"))
-FACE = "eval/lfw/images/Abel_Pacheco/Abel_Pacheco_0001.jpg"
-POINTS = [[40.39, 59.08], [87.38, 59.08], [64.03, 81.98], [44.73, 105.56], [83.64, 105.38]]
+import numpy as np
 
-# stage, criterion's folder below target/criterion, key of this file's measurement, what that is
-STAGES = [
-    ("detect, YuNet n 320", "detect/yunet-n-320", "detect", "OpenCV FaceDetectorYN"),
-    ("detect, YuNet n 320", "detect/yunet-n-320", "detect_ort", "onnxruntime, network alone"),
-    ("detect, YuNet n 640", "detect/yunet-n-640", "detect640", "OpenCV FaceDetectorYN"),
-    ("align", "face/align", "align", "OpenCV estimateAffinePartial2D + warpAffine"),
-    ("quality", "face/quality", None, "-"),
-    ("liveness, two networks", "face/liveness pair", "liveness", "onnxruntime, crops by OpenCV"),
-    ("embed, retail-0095", "embed/face-retail-0095", "embed_0095", "onnxruntime"),
-    ("embed, retail-0095", "embed/face-retail-0095", "embed_0095_dnn", "OpenCV dnn"),
-    ("embed, retail-0095", "embed/face-retail-0095", "embed_0095_int8", "onnxruntime, int8 (QDQ)"),
-    ("embed, MobileFace V2", "embed/mobileface-v2", "embed_mobile", "onnxruntime"),
-    ("embed, MobileFace V2", "embed/mobileface-v2", "embed_mobile_int8", "onnxruntime, int8 (QDQ)"),
-    ("match in 10,000 x 256", "match/10000x256", "match_10k_numpy", "numpy float, top 1"),
-    ("match in 10,000 x 256", "match/10000x256", "match_10k_faiss", "FAISS flat float, top 1"),
-    ("match in 10,000 x 256", "match/10000x256", "match_10k_faiss8", "FAISS int8, top 1"),
-    ("match in 100,000 x 256", "match/100000x256", "match_100k_numpy", "numpy float, top 1"),
-    ("match in 100,000 x 256", "match/100000x256", "match_100k_faiss", "FAISS flat float, top 1"),
-    ("match in 100,000 x 256", "match/100000x256", "match_100k_faiss8", "FAISS int8, top 1"),
-    ("whole look", "look/whole", "whole", "OpenCV + onnxruntime + FAISS or numpy"),
-    ("whole look", "look/whole", "whole_dnn", "OpenCV alone + FAISS or numpy"),
-]
+from opponents import Opponents, SHARED, Skipped
+from roofline import roofline
+
+RESAMPLES = 2000
+# A sample of a short stage is as many runs as take this long, so that no clock's step matters.
+SAMPLE_NS = 300_000
+RETAIL = "face-reidentification-retail-0095/face-reidentification-retail-0095.onnx"
+RETAIL8 = "face-reidentification-retail-0095-int8/face-reidentification-retail-0095-int8.qdq.onnx"
+MOBILE = "mobileface_V2/mobileface_id_V2.onnx"
+MOBILE8 = "mobileface_V2/mobileface_id_V2.int8qdq.onnx"
+YUNET = "yunet/yunet_n_320_320.onnx"
 
 
-def stages():
-    """Name to function, each running one stage once."""
-    import cv2
-    import numpy as np
-    import onnxruntime as ort
-
-    cv2.setNumThreads(1)
-    models = SHARED / "models"
-
-    def session(path, basic=False):
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        if basic:  # what the model's notes ask for
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        return ort.InferenceSession(str(models / path), options, providers=["CPUExecutionProvider"])
-
-    def runner(net):
-        name = net.get_inputs()[0].name
-        return lambda x: net.run(None, {name: x})
-
-    picture = cv2.imread(str(SHARED / FACE))
-    frame = np.full((480, 640, 3), 128, np.uint8)
-    top, left = (480 - picture.shape[0]) // 2, (640 - picture.shape[1]) // 2
-    frame[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-
-    def planes(image):
-        return np.ascontiguousarray(image.astype(np.float32).transpose(2, 0, 1)[None])
-
-    def finder(side):
-        path = str(models / f"yunet/yunet_n_{side}_{side}.onnx")
-        size = (side, side * 3 // 4)
-        yn = cv2.FaceDetectorYN.create(path, "", size, 0.6, 0.3, 5000)
-
-        def find():
-            _, faces = yn.detect(cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR))
-            faces[:, :14] *= 640 / side
-            return faces
-
-        return find
-
-    detect = finder(320)
-    face = detect()[0]
-    yunet = runner(session("yunet/yunet_n_320_320.onnx"))
-
-    def detect_ort():
-        canvas = np.zeros((320, 320, 3), np.uint8)
-        canvas[:240] = cv2.resize(frame, (320, 240), interpolation=cv2.INTER_LINEAR)
-        return yunet(planes(canvas))
-
-    def align(face=face, side=128):
-        template = np.array(POINTS, np.float32) * (side / 128)
-        points = face[4:14].reshape(5, 2).astype(np.float32)
-        matrix, _ = cv2.estimateAffinePartial2D(points, template, method=cv2.LMEDS)
-        return cv2.warpAffine(frame, matrix, (side, side), flags=cv2.INTER_LINEAR)
-
-    lively = [
-        (runner(session("minifasnet/MiniFASNetV2.onnx")), 2.7),
-        (runner(session("minifasnet/MiniFASNetV1SE.onnx")), 4.0),
-    ]
-    lively_dnn = [
-        (cv2.dnn.readNetFromONNX(str(models / f"minifasnet/{name}.onnx")), grow)
-        for name, grow in (("MiniFASNetV2", 2.7), ("MiniFASNetV1SE", 4.0))
+def comparisons():
+    """Title, our stage, and the others: label and what runs it (a method of Opponents, or a stage of a server)."""
+    file = lambda name: f"{SHARED / 'models' / name}"
+    same = lambda side, name: [("tract, the same graph", f"tract {side} {file(name)}"), ("*", f"net {side} {file(name)}")]
+    return [
+        ("letterbox to 320", "letterbox 320", [("OpenCV resize and copy", "letterbox")]),
+        ("motion gate", "motion", []),
+        ("detect, YuNet n 320", "detect strong", [
+            ("OpenCV FaceDetectorYN", "detect"), ("onnxruntime float, network and letterbox", "detect_ort")]),
+        ("detect, YuNet n 320 int8", "detect strong-int8", [
+            ("OpenCV FaceDetectorYN", "detect"), ("onnxruntime float, network and letterbox", "detect_ort")]),
+        ("align", "align strong", [("OpenCV estimateAffinePartial2D, warpAffine", "align")]),
+        ("quality", "quality strong", []),
+        ("liveness, two networks", "liveness strong", [("onnxruntime float, crops by OpenCV", "liveness")]),
+        ("liveness, two networks int8", "liveness strong-int8", [("onnxruntime float, crops by OpenCV", "liveness")]),
+        ("embed, retail-0095", "embed strong", [
+            ("onnxruntime float", "embed_retail"), ("OpenCV dnn", "embed_retail_dnn"), ("ncnn float", "ncnn_retail")]),
+        ("embed, retail-0095 int8", f"net 128 {file(RETAIL8)}", [
+            ("onnxruntime int8 (QDQ)", "embed_retail8"), ("onnxruntime float", "embed_retail"),
+            ("OpenCV dnn, float", "embed_retail_dnn"), *same(128, RETAIL8)]),
+        ("embed, MobileFace V2", "embed mobile", [
+            ("onnxruntime float", "embed_mobile"), ("OpenCV dnn", "embed_mobile_dnn"), ("ncnn float", "ncnn_mobile")]),
+        ("embed, MobileFace V2 int8", f"net 112 {file(MOBILE8)}", [
+            ("onnxruntime int8 (QDQ)", "embed_mobile8"), ("onnxruntime float", "embed_mobile"),
+            ("OpenCV dnn, float", "embed_mobile_dnn"), *same(112, MOBILE8)]),
+        *[
+            (f"match in {people:,} x {length}", f"match {people} {length}", [
+                ("FAISS int8, top 1", f"faiss8 {people} {length}"), ("FAISS flat float, top 1", f"faiss {people} {length}"),
+                ("numpy float, top 1", f"numpy {people} {length}")])
+            for people, length in ((10_000, 256), (100_000, 256), (100_000, 512))
+        ],
+        ("match in 1,000,000 x 128", "match 1000000 128", [("FAISS int8, top 1", "faiss8 1000000 128")]),
+        *[
+            (f"whole look, {name}", f"look {name}", [
+                ("OpenCV alone, FAISS flat", f"whole_dnn {name}"),
+                ("OpenCV, onnxruntime float, FAISS flat", f"whole_ort {name}")])
+            for name in ("strong", "strong-int8", "mobile", "mobile-int8")
+        ],
     ]
 
-    def crop(face, grow):
-        height, width = frame.shape[:2]
-        x, y, w, h = face[:4]
-        grow = min(grow, (height - 1) / h, (width - 1) / w)
-        nw, nh = w * grow, h * grow
-        x0 = int(min(max(x + w / 2 - nw / 2, 0), width - 1 - nw))
-        y0 = int(min(max(y + h / 2 - nh / 2, 0), height - 1 - nh))
-        return cv2.resize(frame[y0 : y0 + int(nh) + 1, x0 : x0 + int(nw) + 1], (80, 80))
 
-    def liveness(face=face):
-        return [net(planes(crop(face, grow))) for net, grow in lively]
+class Server:
+    """A program that runs stages when told to."""
 
-    def liveness_dnn(face):
-        for net, grow in lively_dnn:
-            net.setInput(cv2.dnn.blobFromImage(crop(face, grow)))
-            net.forward()
+    def __init__(self, command):
+        self.process = subprocess.Popen(
+            shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
 
-    retail = runner(session("face-reidentification-retail-0095/face-reidentification-retail-0095.onnx"))
-    retail_int8 = runner(
-        session("face-reidentification-retail-0095-int8/face-reidentification-retail-0095-int8.qdq.onnx", True)
-    )
-    retail_dnn = cv2.dnn.readNetFromONNX(
-        str(models / "face-reidentification-retail-0095/face-reidentification-retail-0095.onnx")
-    )
-    mobile = runner(session("mobileface_V2/mobileface_id_V2.onnx"))
-    mobile_int8 = runner(session("mobileface_V2/mobileface_id_V2.int8qdq.onnx"))
-    large, small = align(), align(side=112)
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        if not answer:
+            raise Skipped("the program has ended")
+        if answer.startswith("skipped"):
+            raise Skipped(answer.removeprefix("skipped: "))
+        return answer
 
-    def embed_dnn(image):
-        retail_dnn.setInput(cv2.dnn.blobFromImage(image))
-        return retail_dnn.forward()
-
-    random = np.random.default_rng(7)
-    found = {
-        "detect": detect,
-        "detect_ort": detect_ort,
-        "detect640": finder(640),
-        "align": align,
-        "liveness": liveness,
-        "embed_0095": lambda: retail(planes(large)),
-        "embed_0095_dnn": lambda: embed_dnn(large),
-        "embed_0095_int8": lambda: retail_int8(planes(large)),
-        "embed_mobile": lambda: mobile(planes(small[..., ::-1])),
-        "embed_mobile_int8": lambda: mobile_int8(planes(small[..., ::-1])),
-    }
-    search = None
-    for name, people in (("10k", 10_000), ("100k", 100_000)):
-        values = random.integers(-128, 128, (people, 256)).astype(np.float32)
-        values /= np.linalg.norm(values, axis=1, keepdims=True)
-        probe = values.mean(axis=0, keepdims=True) + random.normal(0, 0.1, (1, 256)).astype(np.float32)
-        found[f"match_{name}_numpy"] = lambda v=values, p=probe[0]: int(np.argmax(v @ p))
-        search = search or (lambda p, v=values: int(np.argmax(v @ p)))
-        try:
-            import faiss
-
-            faiss.omp_set_num_threads(1)
-            flat = faiss.IndexFlatIP(256)
-            flat.add(values)
-            found[f"match_{name}_faiss"] = lambda i=flat, p=probe: i.search(p, 1)
-            byte = faiss.IndexScalarQuantizer(
-                256, faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
-            )
-            byte.add(np.round(values * 127 / np.abs(values).max()))
-            found[f"match_{name}_faiss8"] = lambda i=byte, p=np.round(probe * 100): i.search(p, 1)
-            if people == 10_000:
-                search = lambda p, i=flat: i.search(p[None], 1)
-        except (ImportError, AttributeError) as missing:
-            print(f"skipped: FAISS ({missing})", file=sys.stderr)
-
-    def whole(live, embed):
-        def run():
-            best = detect()[0]
-            live(best)
-            vector = np.asarray(embed(align(best))).reshape(-1)
-            return search(vector / np.linalg.norm(vector))
-
+    def stage(self, spec):
+        _, number, macs, size = self.ask(f"open {spec}").split()
+        run = lambda times: int(self.ask(f"run {number} {times}"))
+        run.work = (int(macs), int(size))
         return run
 
-    found["whole"] = whole(liveness, lambda image: retail(planes(image))[0])
-    found["whole_dnn"] = whole(liveness_dnn, embed_dnn)
-    return found
+
+def local(function):
+    """A function of this process as a stage."""
+
+    def run(times):
+        start = time.thread_time_ns()
+        for _ in range(times):
+            function()
+        return time.thread_time_ns() - start
+
+    return run
 
 
-def run(out):
-    import cv2
-    import onnxruntime as ort
-
-    result = {"versions": f"onnxruntime {ort.__version__}, OpenCV {cv2.__version__}", "ns": {}}
-    for name, stage in stages().items():
-        for _ in range(10):
-            stage()
-        times = []
-        for _ in range(RUNS):
-            # CPU time of this thread, which does all the work: what others do on a shared machine does not count.
-            start = time.thread_time_ns()
-            stage()
-            times.append(time.thread_time_ns() - start)
-        result["ns"][name] = times
-        print(f"{name:20} {statistics.median(times) / 1e6:9.3f} ms", file=sys.stderr)
-    Path(out).write_text(json.dumps(result))
+def interleaved(stages, runs):
+    """Nanoseconds a run of each stage, round by round."""
+    times = []
+    for stage in stages:
+        stage(3)
+        once = min(stage(1) for _ in range(5))
+        times.append(max(1, min(2000, SAMPLE_NS // max(once, 1))))
+    rounds = [[stage(n) / n for stage, n in zip(stages, times)] for _ in range(runs)]
+    return np.array(rounds)
 
 
-def ours(folders, name):
-    """Times of one run in ns, over all rounds: criterion keeps each sample's iterations and time."""
-    all_times = []
-    for folder in folders:
-        file = Path(folder) / name / "new" / "sample.json"
-        if file.is_file():
-            sample = json.loads(file.read_text())
-            all_times += [t / n for t, n in zip(sample["times"], sample["iters"])]
-    return all_times
+def interval(ours, theirs):
+    """Ratio of medians, and the interval that holds 95 % of its bootstrap."""
+    random = np.random.default_rng(1)
+    picks = random.integers(0, len(ours), (RESAMPLES, len(ours)))
+    ratios = np.median(ours[picks], axis=1) / np.median(theirs[picks], axis=1)
+    return np.median(ours) / np.median(theirs), *np.percentile(ratios, [2.5, 97.5])
 
 
-def cpu():
+def measure(options):
+    server = Server(f"{options.server} serve")
+    others = {name: Server(command) for name, command in (o.split("=", 1) for o in options.other)}
+    opponents = Opponents()
+    result = {"machine": machine(), "versions": opponents.versions(), "runs": options.runs, "stages": []}
+    for title, spec, against in comparisons():
+        if options.only and options.only not in title:
+            continue
+        try:
+            stages, labels = [server.stage(spec)], ["Ostiary"]
+        except Skipped as why:
+            print(f"skipped: {title}: {why}", file=sys.stderr)
+            continue
+        for label, what in against:
+            sides = [(label, what)] if label != "*" else [(f"{name}, the same graph", what) for name in others]
+            for side, what in sides:
+                try:
+                    if label == "*":
+                        stages.append(others[side.split(",")[0]].stage(what))
+                    elif what.startswith("tract "):
+                        stages.append(server.stage(what))
+                    else:
+                        stages.append(local(opponents.stage(what)))
+                    labels.append(side)
+                except Skipped as why:
+                    print(f"skipped: {title}: {side}: {why}", file=sys.stderr)
+        rounds = interleaved(stages, options.runs)
+        entry = {"title": title, "work": stages[0].work, "sides": []}
+        for i, label in enumerate(labels):
+            side = {"label": label, "ms": np.median(rounds[:, i]) / 1e6, "best": rounds[:, i].min() / 1e6}
+            if i:
+                side["ratio"] = interval(rounds[:, 0], rounds[:, i])
+            entry["sides"].append(side)
+        result["stages"].append(entry)
+        texts = [f"{s['label']} {s['ms']:.4g}" for s in entry["sides"]]
+        print(f"{title}: {', '.join(texts)} ms", file=sys.stderr)
+    roofs = {}
+    if options.roofline:
+        for name in ("matmul", "cache", "memory"):
+            stage = server.stage(f"roof {name}")
+            stage(20)
+            best = min(stage(4) / 4 for _ in range(options.runs // 2))
+            roofs[name] = {"macs": stage.work[0] / best, "bytes": stage.work[1] / best}
+    result["roofs"] = roofs
+    return result
+
+
+def machine():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    wide = [f for f in ("avx2", "avx512f", "avx512_vnni") if f in flags.split()]
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    wide = [f for f in ("avx2", "avx_vnni", "avx512f", "avx512_vnni") if f in flags]
     return f"{model}, {os.cpu_count()} cores, {' '.join(wide)}"
 
 
-def table(folders, files):
-    theirs = {}
-    for file in files:
-        read = json.loads(Path(file).read_text())
-        versions = read["versions"]
-        for name, times in read["ns"].items():
-            theirs.setdefault(name, []).extend(times)
-    print(f"{cpu()}; {versions}; CPU time of one thread; median (best) of {len(files)} interleaved rounds of {RUNS} runs.\n")
-    print("| stage | Ostiary, ms | against | ms | ratio of medians (of bests) |\n|---|---|---|---|---|")
-    for stage, folder, key, what in STAGES:
-        a, b = ours(folders, folder), theirs.get(key, [])
-        if not a or (key and not b):
-            continue
-        ms = lambda times: f"{statistics.median(times) / 1e6:.3g} ({min(times) / 1e6:.3g})"
-        if not key:
-            print(f"| {stage} | {ms(a)} | - | - | - |")
-            continue
-        ratio = f"{statistics.median(a) / statistics.median(b):.2f} ({min(a) / min(b):.2f})"
-        print(f"| {stage} | {ms(a)} | {what} | {ms(b)} | {ratio} |")
+def table(result):
+    print(f"{result['machine']}; {result['versions']}; thread CPU time, medians of {result['runs']} rounds in turns.\n")
+    print("| stage | Ostiary, ms | against | ms | ratio (95 %) |\n|---|---|---|---|---|")
+    digits = lambda ms: f"{ms:.3g}"
+    for entry in result["stages"]:
+        ours, *theirs = entry["sides"]
+        if not theirs:
+            print(f"| {entry['title']} | {digits(ours['ms'])} | - | - | - |")
+        for side in theirs:
+            ratio, low, high = side["ratio"]
+            print(
+                f"| {entry['title']} | {digits(ours['ms'])} | {side['label']} | {digits(side['ms'])} "
+                f"| {ratio:.2f} ({low:.2f} to {high:.2f}) |"
+            )
+
+
+def main():
+    if sys.argv[1:2] == ["table"]:
+        for file in sys.argv[2:]:
+            table(json.loads(Path(file).read_text()))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("server")
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json")
+    parser.add_argument("--roofline")
+    parser.add_argument("--other", action="append", default=[])
+    options = parser.parse_args()
+    result = measure(options)
+    if options.json:
+        Path(options.json).write_text(json.dumps(result, indent=1))
+    if options.roofline:
+        Path(options.roofline).write_text(roofline(result))
+    table(result)
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["run", out]:
-            run(out)
-        case ["table", *rest]:
-            table([f for f in rest if not f.endswith(".json")], [f for f in rest if f.endswith(".json")])
-        case _:
-            sys.exit(__doc__)
+    main()

@@ -4,6 +4,7 @@
 //! Does not own: what tract allocates inside a run; that is measured apart and taken off.
 //! Invariant: only the test's own thread is counted.
 #![expect(unsafe_code, reason = "a global allocator that counts has to forward raw requests")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
 
@@ -48,49 +49,85 @@ fn counted(work: impl FnOnce()) -> u64 {
     COUNT.with(Cell::get) - before
 }
 
-#[test]
-fn a_look_allocates_only_inside_the_engine() {
-    let models = need_shared!("models");
-    let live = need_shared!("eval/pad/live/silent_image_T1_11e7f4.jpg");
-    let manifest =
-        Manifest::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/manifest.toml")).unwrap();
-    let set = manifest.set("strong").unwrap();
-    let loaded = ModelSet::load(&manifest, set, std::slice::from_ref(&models)).unwrap();
-    let mut vision = Vision::new(loaded, VisionConfig::default()).unwrap();
-    let picture = decode(&fs::read(live).unwrap(), Limits::default()).unwrap();
-    let mut n = 0;
-    let mut look = || {
-        let meta =
-            FrameMeta { width: picture.width(), height: picture.height(), captured: Mono(n * 40), seq: n };
-        n += 1;
-        let frame = Frame::new(picture.rgb(), meta).unwrap();
-        let unknown = Match::Unknown { score: Cosine::new(0.0) };
-        vision.look(frame, &mut |_| unknown.clone()).unwrap().verdict
-    };
-    for _ in 0..8 {
-        look();
-    }
-
-    // What tract allocates for one run of each network of a look, measured on networks of their own.
-    let names = [&set.detector, &set.embedder].into_iter().chain(&set.liveness);
-    let engine: u64 = names
+/// A set's networks, each loaded once more on its own.
+fn networks(manifest: &Manifest, set: &str, models: &Path) -> Vec<(Network, Vec<u8>)> {
+    let set = manifest.set(set).unwrap();
+    let names = [&set.detector, &set.embedder].into_iter().chain(&set.liveness).chain(&set.landmarks);
+    names
         .map(|name| {
             let spec = manifest.model(name).unwrap();
             let bytes = fs::read(models.join(&spec.file)).unwrap();
-            let mut network = Network::load_for(&bytes, spec.input.pixels()).unwrap();
-            let pixels = vec![77; spec.input.shape().iter().product()];
-            (0..4).for_each(|_| assert!(network.run_pixels(&pixels).is_ok()));
-            counted(|| assert!(network.run_pixels(&pixels).is_ok()))
+            let network = Network::load_for(&bytes, spec.input.pixels()).unwrap();
+            (network, vec![77; spec.input.shape().iter().product()])
         })
-        .sum();
-    let whole = (0..5)
-        .map(|_| {
-            let mut matched = false;
-            let count = counted(|| matched = matches!(look(), LookVerdict::Matched(_)));
-            assert!(matched, "the measured look goes all the way");
-            count
-        })
-        .min()
-        .unwrap();
-    assert_eq!(whole, engine, "allocations of a look, and of the engine within it");
+        .collect()
+}
+
+/// Allocations of one run.
+fn of_a_run((network, pixels): &mut (Network, Vec<u8>)) -> u64 {
+    (0..4).for_each(|_| assert!(network.run_pixels(pixels).is_ok()));
+    counted(|| assert!(network.run_pixels(pixels).is_ok()))
+}
+
+fn manifest() -> Manifest {
+    Manifest::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/manifest.toml")).unwrap()
+}
+
+/// Nothing of a look is allocated but what tract allocates for networks, or parts of them, that run in floats; in a
+/// set whose networks all run in integers that is nothing.
+#[test]
+fn a_look_allocates_only_inside_tract() {
+    let models = need_shared!("models");
+    let live = need_shared!("eval/pad/live/silent_image_T1_11e7f4.jpg");
+    let manifest = manifest();
+    let picture = decode(&fs::read(live).unwrap(), Limits::default()).unwrap();
+    for set in ["strong", "strong-int8", "mobile-int8"] {
+        let spec = manifest.set(set).unwrap();
+        let loaded = ModelSet::load(&manifest, spec, std::slice::from_ref(&models)).unwrap();
+        let mut vision = Vision::new(loaded, VisionConfig::default()).unwrap();
+        let mut n = 0;
+        let mut look = || {
+            let (width, height) = (picture.width(), picture.height());
+            let meta = FrameMeta { width, height, captured: Mono(n * 40), seq: n };
+            n += 1;
+            let frame = Frame::new(picture.rgb(), meta).unwrap();
+            let unknown = Match::Unknown { score: Cosine::new(0.0) };
+            vision.look(frame, &mut |_| unknown.clone()).unwrap().verdict
+        };
+        (0..8).for_each(|_| drop(look()));
+
+        let mut tract = 0;
+        for network in &mut networks(&manifest, &spec.name, &models) {
+            let (runs, lowered) = (of_a_run(network), network.0.steps().iter().all(|s| !s.island));
+            assert!(!lowered || runs == 0, "{}: a network in integers allocates {runs} times", spec.name);
+            tract += runs;
+        }
+        let whole = (0..5)
+            .map(|_| {
+                let mut matched = false;
+                let count = counted(|| matched = matches!(look(), LookVerdict::Matched(_)));
+                assert!(matched, "{}: the measured look goes all the way", spec.name);
+                count
+            })
+            .min()
+            .unwrap();
+        assert_eq!(whole, tract, "{}: allocations of a look, and of tract within it", spec.name);
+    }
+}
+
+/// The networks that are there in integers take nothing of the heap.
+#[test]
+fn networks_in_integers_allocate_nothing() {
+    let models = need_shared!("models");
+    let manifest = manifest();
+    let lowered: Vec<_> = manifest.sets().iter().filter(|s| s.name.ends_with("-int8")).collect();
+    assert!(!lowered.is_empty(), "the manifest knows sets in integers");
+    for set in lowered {
+        for mut network in networks(&manifest, &set.name, &models) {
+            // A detector or a liveness network may still be one of floats.
+            if network.0.steps().iter().all(|s| !s.island) {
+                assert_eq!(of_a_run(&mut network), 0, "{}: {:?}", set.name, network.0);
+            }
+        }
+    }
 }

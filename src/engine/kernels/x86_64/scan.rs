@@ -26,21 +26,16 @@ pub(super) fn dots<S: Isa>(isa: S, probe: &[i8], matrix: &[i8], out: &mut [i32])
         let start = [0, 1, 2, 3].map(|r: usize| (rows + r.min(count - 1)) * len);
         // Row after row, as they lie: read four rows at a time the same bytes come from memory at half the speed.
         for (sum, start) in sums.iter_mut().zip(start) {
-            let mut halves = [isa.every(0); 2];
-            for at in (0..whole).step_by(2 * S::WIDTH) {
-                for (i, half) in halves.iter_mut().enumerate() {
-                    let at = at + i * S::WIDTH;
-                    if at < whole {
-                        // SAFETY: `WIDTH` bytes of the probe and of the row.
-                        unsafe {
-                            let probe = isa.signed(isa.load(probe.as_ptr().add(at).cast()));
-                            let row = isa.load(matrix.as_ptr().add(start + at).cast());
-                            *half = isa.dot(*half, isa.ready(isa.xor(row, sign)), probe);
-                        }
-                    }
+            let mut parts = [isa.every(0); 4];
+            for (i, at) in (0..whole).step_by(S::WIDTH).enumerate() {
+                // SAFETY: `WIDTH` bytes of the probe and of the row.
+                unsafe {
+                    let probe = isa.signed(isa.load(probe.as_ptr().add(at).cast()));
+                    let row = isa.load(matrix.as_ptr().add(start + at).cast());
+                    parts[i % 4] = isa.dot(parts[i % 4], isa.ready(isa.xor(row, sign)), probe);
                 }
             }
-            *sum = isa.add(halves[0], halves[1]);
+            *sum = isa.add(isa.add(parts[0], parts[1]), isa.add(parts[2], parts[3]));
         }
         if whole < len {
             for r in 0..count {
