@@ -14,6 +14,7 @@ pub mod latest;
 pub mod out;
 pub mod pipeline;
 pub mod recognition;
+pub mod rules;
 pub mod supervisor;
 pub mod tokens;
 pub mod uplink;
