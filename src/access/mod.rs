@@ -19,6 +19,7 @@ pub mod rules;
 
 mod approach;
 mod attempt;
+mod attendance;
 mod faults;
 mod lockout;
 mod passages;

@@ -3,12 +3,12 @@
 //! Owns: [`Output`] and the bounded queue of them, with its overflow policy. Does not own: carrying any of it out.
 //! Invariants: one input needs at most [`MAX_OUTPUTS`]; with outputs drained before the next input nothing is
 //! ever lost. Whoever does not drain loses, in this order: screens, releases that a newer one repeats, decisions and
-//! questions (which then time out), passages and events
+//! questions (which then time out), passages, punches and events
 //! (counted, and said by a `log_gap`), and unlockings that were never carried out, together with their event.
 //! The newest release of the relay is never lost.
 
 use crate::domain::limits::MAX_OUTPUTS;
-use crate::domain::{Decision, Event, EventKind, GrantCause, Passage, PersonId, Pin, Screen};
+use crate::domain::{Decision, Event, EventKind, GrantCause, Passage, PersonId, Pin, Punch, Screen};
 
 /// One thing to do. To be carried out in the order in which they come.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub enum Output {
     Decision(Decision),
     /// Keep where a person went last.
     Passage(PersonId, Passage),
+    /// Keep a punch.
+    Punch(Punch),
     /// Check a PIN, away from this thread; answer with [`super::Input::PinChecked`].
     CheckPin {
         /// To be given back with the answer.
@@ -82,7 +84,9 @@ impl Outputs {
             | Output::Relay { energised: false, .. }
             | Output::CheckPin { .. }
             | Output::LookUp { .. } => {}
-            Output::Event(_) | Output::Passage(..) => self.lost = self.lost.saturating_add(1),
+            Output::Event(_) | Output::Passage(..) | Output::Punch(_) => {
+                self.lost = self.lost.saturating_add(1)
+            }
             // Never carried out, so it must not be on record as if it had been.
             Output::Relay { energised: true, .. } => {
                 if let Some(event) = self.queue[at..].iter().position(is_unlocking) {
@@ -99,7 +103,7 @@ fn worth(output: &Output, newest_release: bool) -> u8 {
         Output::Screen(_) => 0,
         Output::Relay { energised: false, .. } if !newest_release => 1,
         Output::Decision(_) | Output::CheckPin { .. } | Output::LookUp { .. } => 2,
-        Output::Passage(..) => 3,
+        Output::Passage(..) | Output::Punch(_) => 3,
         Output::Event(event) if event.kind != EventKind::DoorUnlocked => 3,
         Output::Relay { energised: true, .. } => 4,
         Output::Event(_) => 5,

@@ -7,7 +7,8 @@
 
 use crate::domain::screen::AlarmKind;
 use crate::domain::{
-    ClockTrust, Detection, Guidance, Millis, Mono, Now, QualityReasons, Rect, Screen, Utc, VisitorReason,
+    ClockTrust, Detection, Guidance, Millis, Mono, Now, PunchKind, QualityReasons, Rect, Screen, Utc,
+    VisitorReason,
 };
 
 /// A minute: the idle screen's clock shows no less.
@@ -29,6 +30,15 @@ pub(super) struct View<'a> {
     pub(super) somebody: bool,
     /// Digits being typed, a second person awaited.
     pub(super) course: Option<Screen>,
+    /// This is a kiosk, and what it says while nobody is there.
+    pub(super) kiosk: Option<Kiosk>,
+}
+
+/// What the idle screen of a kiosk says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kiosk {
+    pub(super) kind: Option<PunchKind>,
+    pub(super) keys: [Option<PunchKind>; 6],
 }
 
 /// The display's memory.
@@ -101,7 +111,10 @@ impl Screens {
     /// When the screen changes by itself.
     pub(super) fn deadline(&self, now: Now) -> Option<Mono> {
         let result = self.result.as_ref().map(|(_, until)| *until);
-        let idle = matches!(self.shown, Some(Screen::Idle { time: Some(_), .. }));
+        let idle = matches!(
+            self.shown,
+            Some(Screen::Idle { time: Some(_), .. } | Screen::Kiosk { time: Some(_), .. })
+        );
         let minute = idle.then(|| {
             let left = MINUTE_MS - now.utc.0.rem_euclid(MINUTE_MS);
             now.mono.after(Millis(left.unsigned_abs()))
@@ -145,6 +158,9 @@ impl Screens {
             ClockTrust::Trusted => Some(minute),
             ClockTrust::Untrusted => None,
         };
+        if let Some(Kiosk { kind, keys }) = view.kiosk {
+            return Screen::Kiosk { time, kind, keys };
+        }
         Screen::Idle { time, link_up: self.link_up, queued: self.queued }
     }
 }

@@ -4,6 +4,7 @@
 //! Does not own: how a look is made, which rules apply.
 //! Invariants: a `Match` names a person only where the score and the margin hold; a refusal has one reason.
 
+use super::attendance::LastPunch;
 use super::embedding::Cosine;
 use super::face::{Detection, QualityReasons};
 use super::id::{PersonId, TrackId};
@@ -29,6 +30,8 @@ pub struct Standing {
     pub has_pin: bool,
     /// Where the person went last, as far as that was on record when the face was matched.
     pub last: Option<Passage>,
+    /// The person's last punch, as far as that was on record when the face was matched.
+    pub last_punch: Option<LastPunch>,
 }
 
 /// The outcome of an open-set search.

@@ -5,6 +5,7 @@
 //! Invariants: a value that exists is valid (constructors check), every text and list is bounded by its
 //! type, and whatever could identify a person (names, embeddings, pixels) prints redacted in `Debug`.
 
+pub mod attendance;
 pub mod calendar;
 pub mod calibration;
 pub mod decision;
@@ -22,6 +23,7 @@ pub mod screen;
 pub mod time;
 pub mod wires;
 
+pub use attendance::{LastPunch, Punch, PunchKind, PunchSource};
 pub use calendar::{Day, Local, Weekday, Zone};
 pub use calibration::{Anchor, Calibration};
 pub use decision::{Decision, DenyReason, GrantCause, Look, LookVerdict, Match, Standing};

@@ -7,6 +7,7 @@
 
 use core::fmt;
 
+use super::attendance::AttendanceRules;
 use super::calendar::Local;
 use super::id::DoorId;
 use super::schedule::{Holiday, MAX_HOLIDAYS, Opening, Schedule};
@@ -247,6 +248,8 @@ pub struct Rulebook {
     pub groups: heapless::Vec<u128, MAX_ALL_GROUPS>,
     /// The board's own door.
     pub door: DoorRules,
+    /// The kiosk.
+    pub attendance: AttendanceRules,
 }
 
 impl Default for Rulebook {
@@ -258,6 +261,7 @@ impl Default for Rulebook {
             levels: heapless::Vec::new(),
             groups: heapless::Vec::new(),
             door: DoorRules::default(),
+            attendance: AttendanceRules::default(),
         }
     }
 }

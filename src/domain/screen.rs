@@ -3,6 +3,7 @@
 //! Owns: the screens and the words' meaning. Does not own: fonts, languages, pixels (`device::display`).
 //! Invariant: a screen never carries a score, nor the name of anyone but the person who was let in.
 
+use super::attendance::PunchKind;
 use super::decision::DenyReason;
 use super::face::{QualityReason, Rect};
 use super::limits::{MAX_LABEL, MAX_NAME};
@@ -31,6 +32,24 @@ pub enum Screen {
     Welcome {
         /// The person's own name.
         name: heapless::String<MAX_NAME>,
+    },
+    /// Nobody is there, and this is a kiosk: the idle screen with what the next punch will be.
+    Kiosk {
+        /// For the clock; `None` while the clock cannot be trusted.
+        time: Option<Utc>,
+        /// What the next punch will be; `None` where a key, or the person's turn, decides.
+        kind: Option<PunchKind>,
+        /// The kinds of the first six keys; `None` where a key stands for nothing.
+        keys: [Option<PunchKind>; 6],
+    },
+    /// Let in, and the time was taken.
+    Punched {
+        /// The person's own name.
+        name: heapless::String<MAX_NAME>,
+        /// What.
+        kind: PunchKind,
+        /// It was taken a moment ago already.
+        again: bool,
     },
     /// Digits are being typed: an id, or a PIN.
     Keypad {
@@ -80,6 +99,10 @@ impl core::fmt::Debug for Screen {
             Self::Idle { .. } => f.write_str("Idle"),
             Self::Look { guidance, .. } => write!(f, "Look({guidance:?})"),
             Self::Welcome { .. } => f.write_str("Welcome(<redacted>)"),
+            Self::Kiosk { kind, .. } => write!(f, "Kiosk({kind:?})"),
+            Self::Punched { kind, again, .. } => {
+                write!(f, "Punched(<redacted>, {}{})", kind.name(), if *again { ", again" } else { "" })
+            }
             Self::Keypad { pin, entered, left_s } => {
                 write!(f, "Keypad({}, {entered}, {left_s} s)", if *pin { "pin" } else { "id" })
             }

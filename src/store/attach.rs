@@ -15,8 +15,8 @@ use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::{decode, encode};
 use super::schema::{
-    CROPS, FORMAT_KEY, FORMAT_VERSION, GALLERY_ID_BYTES, IMAGES, JOURNAL, MAGIC, META, PEOPLE, Place,
-    RECORD_V1, STATE_KEY, State, TEMPLATES, name,
+    ACCESS, CROPS, EXTRA_KEY, Extra, FORMAT_KEY, FORMAT_VERSION, GALLERY_ID_BYTES, IMAGES, JOURNAL, MAGIC,
+    META, PASSAGES, PEOPLE, PUNCHES, Place, RECORD_V1, STATE_KEY, State, TEMPLATES, name,
 };
 use super::seal::Sealer;
 use super::txn::open_person;
@@ -81,6 +81,7 @@ impl Shared {
                 txn.open_table(CROPS)?;
                 txn.open_table(IMAGES)?;
                 txn.open_table(JOURNAL)?;
+                create_extra(&txn, &self.sealer)?;
                 write_state(&txn, &self.sealer, &State::default())?;
             }
             txn.commit()?;
@@ -135,10 +136,51 @@ impl Shared {
                 return Err(corrupt(table, format!("{rows} records where {expected} were written")));
             }
         }
+        let extra = match meta.get(EXTRA_KEY)? {
+            Some(sealed) => {
+                let (version, plain) = self.sealer.open(&extra_place(), sealed.value())?;
+                decode(name::META, version, &plain)?
+            }
+            // Written before there were such tables.
+            None => {
+                drop((meta, txn));
+                let txn = self.database()?.begin_write()?;
+                create_extra(&txn, &self.sealer)?;
+                txn.commit()?;
+                Extra::default()
+            }
+        };
+        self.check_extra(&extra)?;
         self.index = index;
         self.state = state;
+        self.extra = extra;
         Ok(())
     }
+
+    /// Holds the tables that came later against their counts.
+    fn check_extra(&self, extra: &Extra) -> Result<()> {
+        let txn = self.database()?.begin_read()?;
+        let lines = extra.next_punch.saturating_sub(extra.first_punch);
+        for (table, expected, definition) in [
+            (name::ACCESS, extra.access, ACCESS),
+            (name::PASSAGES, extra.passages, PASSAGES),
+            (name::PUNCHES, lines, PUNCHES),
+        ] {
+            let rows = txn.open_table(definition)?.len()?;
+            if rows != expected {
+                return Err(corrupt(table, format!("{rows} records where {expected} were written")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tables that came later, empty.
+fn create_extra(txn: &WriteTransaction, sealer: &Sealer) -> Result<()> {
+    for definition in [ACCESS, PASSAGES, PUNCHES] {
+        txn.open_table(definition)?;
+    }
+    write_extra(txn, sealer, &Extra::default())
 }
 
 const FORMAT_HEAD: usize = MAGIC.len() + 2 + GALLERY_ID_BYTES;
@@ -171,6 +213,17 @@ const fn format_place() -> Place<'static> {
 
 const fn state_place() -> Place<'static> {
     Place { table: name::META, key: b"state" }
+}
+
+const fn extra_place() -> Place<'static> {
+    Place { table: name::META, key: b"extra" }
+}
+
+/// Seals the later tables' counts into their place.
+pub(super) fn write_extra(txn: &WriteTransaction, sealer: &Sealer, extra: &Extra) -> Result<()> {
+    let sealed = sealer.seal(&extra_place(), RECORD_V1, &encode(name::META, extra)?)?;
+    txn.open_table(META)?.insert(EXTRA_KEY, sealed.as_slice())?;
+    Ok(())
 }
 
 /// Seals the counters into their place.

@@ -12,13 +12,14 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{fmt, io};
 
-use redb::{Database, ReadableDatabase as _};
+use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
+use super::attach::write_extra;
 use super::backing::guarded;
 use super::error::{Result, StoreError, corrupt};
 use super::key::SealKey;
 use super::medium::{FileMedium, Medium, Part};
-use super::schema::{GALLERY_ID_BYTES, State, name};
+use super::schema::{Extra, GALLERY_ID_BYTES, State, name};
 use super::seal::Sealer;
 use super::txn::{Draft, View};
 use crate::domain::{BootId, PersonId};
@@ -81,6 +82,7 @@ pub(super) struct Shared {
     pub(super) db: Option<Database>,
     pub(super) index: BTreeMap<PersonId, u64>,
     pub(super) state: State,
+    pub(super) extra: Extra,
 }
 
 impl Store {
@@ -108,6 +110,7 @@ impl Store {
             db: None,
             index: BTreeMap::new(),
             state: State::default(),
+            extra: Extra::default(),
         };
         if !options.create && medium.len(Part::Main)?.is_none() {
             return Err(StoreError::Missing(medium.name()));
@@ -150,6 +153,7 @@ impl Store {
                 sealer: &shared.sealer,
                 index: &shared.index,
                 state: shared.state.clone(),
+                extra: shared.extra.clone(),
                 boot: self.boot,
                 capacity: self.options.journal_capacity,
                 added: None,
@@ -157,13 +161,16 @@ impl Store {
             };
             let out = work(&mut draft)?;
             draft.write_state()?;
-            let Draft { state, added, removed, .. } = draft;
+            if draft.extra != shared.extra {
+                write_extra(&txn, &shared.sealer, &draft.extra)?;
+            }
+            let Draft { state, extra, added, removed, .. } = draft;
             txn.commit()?;
-            Ok((out, state, added, removed))
+            Ok((out, state, extra, added, removed))
         });
         match done {
-            Ok((out, state, added, removed)) => {
-                shared.state = state;
+            Ok((out, state, extra, added, removed)) => {
+                (shared.state, shared.extra) = (state, extra);
                 for id in removed {
                     shared.index.remove(&id);
                 }
@@ -218,7 +225,7 @@ impl Store {
     ) -> Result<()> {
         let shared = self.memory();
         let txn = guarded(|| Ok(shared.database()?.begin_read()?))?;
-        let view = View { txn: &txn, sealer: &shared.sealer, index: &shared.index, state: &shared.state };
+        let view = shared.view(&txn);
         let (mut from, mut seen) = (0, 0);
         while let Some((further, count)) = take(&guarded(|| next(&view, from))?) {
             from = further;
@@ -249,11 +256,16 @@ impl Store {
 fn read_in<T>(shared: &Shared, work: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {
     guarded(|| {
         let txn = shared.database()?.begin_read()?;
-        work(&View { txn: &txn, sealer: &shared.sealer, index: &shared.index, state: &shared.state })
+        work(&shared.view(&txn))
     })
 }
 
 impl Shared {
+    /// One consistent state, through that transaction.
+    pub(super) const fn view<'a>(&'a self, txn: &'a ReadTransaction) -> View<'a> {
+        View { txn, sealer: &self.sealer, index: &self.index, state: &self.state, extra: &self.extra }
+    }
+
     pub(super) fn database(&self) -> Result<&Database> {
         self.db.as_ref().ok_or_else(|| io::Error::other("the gallery is closed after a failure").into())
     }

@@ -15,7 +15,7 @@
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::Serialize;
 
-use super::attach::write_state;
+use super::attach::{write_extra, write_state};
 use super::backing::{guarded, open_database};
 use super::db::{Options, Shared, Store};
 use super::documents::copy_documents;
@@ -23,11 +23,12 @@ use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::PersonRecord;
 use super::schema::{
-    CROPS, FORMAT_KEY, IMAGES, JOURNAL, META, PEOPLE, Pair, Place, State, TEMPLATES, name, pair_bytes,
+    ACCESS, CROPS, FORMAT_KEY, IMAGES, JOURNAL, META, PASSAGES, PEOPLE, PUNCHES, Pair, Place, State,
+    TEMPLATES, name, pair_bytes,
 };
 use super::seal::{NONCE_BYTES, Sealer};
 use super::search::{self, Needle};
-use super::txn::{Draft, View};
+use super::txn::Draft;
 use crate::domain::{Event, PersonId, TemplateId};
 
 /// What was removed and how it was shown to be gone.
@@ -71,6 +72,8 @@ impl Store {
             let everything: Vec<u64> = record.templates.iter().map(|(t, _)| *t).collect();
             let mut gone = draft.take_templates(number, record, &everything)?;
             gone.append(&mut draft.take_images(number, record)?);
+            let standing = draft.take_standing(number)?;
+            gone.extend(standing.iter().map(|sealed| Removed::new(Kind::Standing, sealed)));
             let mut table = draft.txn.open_table(PEOPLE)?;
             if let Some(value) = table.remove(number)? {
                 gone.push(Removed::new(Kind::Profile, value.value()));
@@ -172,6 +175,8 @@ impl Store {
                     Kind::Template => receipt.templates += 1,
                     Kind::Crop => receipt.crops += 1,
                     Kind::Image => receipt.images += 1,
+                    // Searched for as all the others.
+                    Kind::Standing => {}
                 }
                 needles.extend(removed.needles.iter().cloned());
             }
@@ -204,6 +209,8 @@ enum Kind {
     Template,
     Crop,
     Image,
+    /// Exceptions, PINs, the last passage.
+    Standing,
 }
 
 /// A removed record: which parts of its sealed bytes to look for.
@@ -314,6 +321,12 @@ impl Shared {
             copy_pairs(&from, &txn, &self.sealer, CROPS, name::CROPS, state.crops)?;
             copy_pairs(&from, &txn, &self.sealer, IMAGES, name::IMAGES, state.images)?;
             copy_numbers(&from, &txn, &self.sealer, JOURNAL, name::JOURNAL, state.kept())?;
+            let extra = &self.extra;
+            write_extra(&txn, &self.sealer, extra)?;
+            copy_numbers(&from, &txn, &self.sealer, ACCESS, name::ACCESS, extra.access)?;
+            copy_numbers(&from, &txn, &self.sealer, PASSAGES, name::PASSAGES, extra.passages)?;
+            let lines = extra.next_punch - extra.first_punch;
+            copy_numbers(&from, &txn, &self.sealer, PUNCHES, name::PUNCHES, lines)?;
             txn.commit()?;
             // Gives the growth back that redb made ahead of need.
             fresh.compact()?;
@@ -329,7 +342,7 @@ impl Shared {
     fn events_about(&self, id: &PersonId) -> Result<u64> {
         guarded(|| {
             let txn = self.database()?.begin_read()?;
-            let view = View { txn: &txn, sealer: &self.sealer, index: &self.index, state: &self.state };
+            let view = self.view(&txn);
             view.events_about(id).map(|events| events.len() as u64)
         })
     }

@@ -74,6 +74,15 @@ pub enum StoreError {
         template: u64,
     },
 
+    /// The person's book has no such line, or it was taken back already.
+    #[error("line {number} of the attendance book is not a punch of {person}, or was taken back already")]
+    NoSuchPunch {
+        /// Whose.
+        person: PersonId,
+        /// Which line.
+        number: u64,
+    },
+
     /// More templates, images or bytes than a person may have.
     #[error("person {person} would have {wanted} {what}, at most {limit} are kept; delete some first")]
     TooMany {
@@ -190,6 +199,7 @@ impl StoreError {
             | Self::Missing(_)
             | Self::NoSuchPerson(_)
             | Self::NoSuchTemplate { .. }
+            | Self::NoSuchPunch { .. }
             | Self::TooMany { .. }
             | Self::BadCrop { .. }
             | Self::AckAhead { .. }

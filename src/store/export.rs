@@ -10,9 +10,11 @@ use serde::Serialize;
 use super::db::Store;
 use super::error::{Result, StoreError};
 use super::journal::rfc3339;
+use super::punches::PunchLine;
 use super::record::Entry;
+use super::standing::Access;
 use super::txn::View;
-use crate::domain::{Person, PersonId, Utc};
+use crate::domain::{Exceptions, Person, PersonId, Utc};
 
 /// All that is held on one person. Pictures are standard base64 with padding.
 #[derive(Clone, Serialize)]
@@ -36,6 +38,13 @@ pub struct Export {
     pub crops: Vec<ExportedCrop>,
     /// JPEG files.
     pub images: Vec<String>,
+    /// What an operator has set for the person, by name: `blocked`, `any_time`, `no_apb`, `alone`, `accessible`,
+    /// `mode=...`, and `pin` and `duress_pin` where one is kept (as a hash, which is not given out).
+    pub access: Vec<String>,
+    /// Where the person went last: the side and the time.
+    pub last_passage: Option<(String, String)>,
+    /// The lines of the attendance book about the person: number, time, what, how, correction of, by, why.
+    pub punches: Vec<serde_json::Value>,
     /// Events of the journal about the person, as they are sent.
     pub events: Vec<serde_json::Value>,
 }
@@ -112,6 +121,10 @@ impl Store {
                 })
                 .collect();
             out.images = images.iter().map(|i| base64(&i.0)).collect();
+            out.access = view.access(number)?.map(|a| access_words(&a)).unwrap_or_default();
+            out.last_passage = view.passage(number)?.map(|p| (p.side.name().to_owned(), rfc3339(p.at)));
+            let lines = view.lines(0, usize::MAX)?.into_iter().filter(|line| line.person == *id);
+            out.punches = lines.map(|line| punch_json(&line)).collect();
             out.events = view
                 .events_about(id)?
                 .iter()
@@ -164,8 +177,41 @@ fn profile(person: &Person) -> Export {
         templates: Vec::new(),
         crops: Vec::new(),
         images: Vec::new(),
+        access: Vec::new(),
+        last_passage: None,
+        punches: Vec::new(),
         events: Vec::new(),
     }
+}
+
+fn access_words(access: &Access) -> Vec<String> {
+    let Exceptions { blocked, any_time, no_apb, alone, accessible, mode } = access.exceptions;
+    let marks = [
+        (blocked, "blocked"),
+        (any_time, "any_time"),
+        (no_apb, "no_apb"),
+        (alone, "alone"),
+        (accessible, "accessible"),
+        (access.pin.is_some(), "pin"),
+        (access.duress.is_some(), "duress_pin"),
+    ];
+    let mut words: Vec<String> =
+        marks.iter().filter(|(set, _)| *set).map(|(_, word)| (*word).to_owned()).collect();
+    words.extend(mode.map(|m| format!("mode={}", m.name())));
+    words
+}
+
+fn punch_json(line: &PunchLine) -> serde_json::Value {
+    serde_json::json!({
+        "number": line.number,
+        "time": rfc3339(line.at),
+        "kind": line.kind.map(crate::domain::PunchKind::name),
+        "job": line.job,
+        "source": line.source.name(),
+        "takes_back": line.voids,
+        "by": line.by,
+        "why": line.why,
+    })
 }
 
 /// RFC 4648 section 4.

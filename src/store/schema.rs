@@ -14,12 +14,17 @@
 //! c      (person number, template)  sealed CropRecord: aligned RGB, kept for a change of model
 //! i      (person number, slot)      sealed ImageRecord: JPEG bytes
 //! j      event number:u64           sealed EntryRecord of the journal
+//! m      "extra"                    sealed Extra: counts of the tables below; absent in a gallery older than they
+//! a      person number:u64          sealed AccessRecord: exceptions and hashes of PINs
+//! b      person number:u64          sealed PassageRecord: where the person went last
+//! k      line number:u64            sealed PunchRecord of the attendance book
 //! ```
 //!
 //! Keys are numbers from counters that are never used twice. No id, no name and nothing derived from them stands
 //! in a key, because redb keeps copies of keys in its inner pages; so once a person's sealed records are gone,
 //! nothing in the file is about that person except sealed events. Those name the person by id, on purpose: who
-//! passed when, and that the person was deleted, is what the journal is for. They go with the journal's age.
+//! passed when, and that the person was deleted, is what the journal is for. They go with the journal's age. Lines of
+//! the attendance book name the person likewise, are owed to whoever pays wages, and go with the book's age.
 //! Table names are single letters so that the search for a person's id never meets them.
 //!
 //! Every transaction writes `state` with it, and `state` counts the records of every table: a table that was
@@ -53,6 +58,11 @@ pub(super) const CROPS: TableDefinition<'static, Pair, &[u8]> = TableDefinition:
 pub(super) const IMAGES: TableDefinition<'static, Pair, &[u8]> = TableDefinition::new("i");
 pub(super) const JOURNAL: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("j");
 
+pub(super) const ACCESS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("a");
+pub(super) const PASSAGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("b");
+pub(super) const PUNCHES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("k");
+
+pub(super) const EXTRA_KEY: &str = "extra";
 pub(super) const FORMAT_KEY: &str = "format";
 pub(super) const STATE_KEY: &str = "state";
 
@@ -72,6 +82,9 @@ pub(super) mod name {
     pub(in crate::store) const CROPS: &str = "crops";
     pub(in crate::store) const IMAGES: &str = "images";
     pub(in crate::store) const JOURNAL: &str = "journal";
+    pub(in crate::store) const ACCESS: &str = "access";
+    pub(in crate::store) const PASSAGES: &str = "passages";
+    pub(in crate::store) const PUNCHES: &str = "punches";
 }
 
 /// The bytes of a two-part key in associated data.
@@ -80,6 +93,25 @@ pub(super) fn pair_bytes(key: Pair) -> [u8; 16] {
     out[..8].copy_from_slice(&key.0.to_be_bytes());
     out[8..].copy_from_slice(&key.1.to_be_bytes());
     out
+}
+
+/// Counts of the tables that came later, written with every transaction that changes one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Extra {
+    pub(super) access: u64,
+    pub(super) passages: u64,
+    /// Oldest line of the attendance book.
+    pub(super) first_punch: u64,
+    /// Next line's number.
+    pub(super) next_punch: u64,
+    /// When the newest line was written, milliseconds since 1970.
+    pub(super) last_written: i64,
+}
+
+impl Default for Extra {
+    fn default() -> Self {
+        Self { access: 0, passages: 0, first_punch: 1, next_punch: 1, last_written: i64::MIN }
+    }
 }
 
 /// Counts and counters, written with every transaction.

@@ -10,7 +10,7 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use super::attach::write_state;
 use super::error::{Result, corrupt};
 use super::record::{PersonRecord, decode};
-use super::schema::{PEOPLE, Pair, Place, RECORD_V1, State, name, pair_bytes};
+use super::schema::{Extra, PEOPLE, Pair, Place, RECORD_V1, State, name, pair_bytes};
 use super::seal::Sealer;
 use crate::domain::{BootId, PersonId};
 
@@ -20,6 +20,7 @@ pub(super) struct Draft<'a> {
     pub(super) sealer: &'a Sealer,
     pub(super) index: &'a BTreeMap<PersonId, u64>,
     pub(super) state: State,
+    pub(super) extra: Extra,
     pub(super) boot: BootId,
     pub(super) capacity: u64,
     pub(super) added: Option<(PersonId, u64)>,
@@ -71,6 +72,7 @@ pub(super) struct View<'a> {
     pub(super) sealer: &'a Sealer,
     pub(super) index: &'a BTreeMap<PersonId, u64>,
     pub(super) state: &'a State,
+    pub(super) extra: &'a Extra,
 }
 
 impl View<'_> {

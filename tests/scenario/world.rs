@@ -11,8 +11,8 @@ use ostiary::domain::limits::MAX_OUTPUTS;
 use ostiary::domain::wires::{self, InputEdge};
 use ostiary::domain::{
     ClockTrust, Cosine, Decision, DenyReason, Detection, Event, EventKind, GrantCause, Key, Look,
-    LookVerdict, Match, Mono, Now, Passage, Pin, PinVerdict, QualityReason, Rulebook, Screen, Standing,
-    TrackId, Utc, Zone, clipped,
+    LookVerdict, Match, Mono, Now, Passage, Pin, PinVerdict, Punch, QualityReason, Rulebook, Screen,
+    Standing, TrackId, Utc, Zone, clipped,
 };
 
 /// One frame at 30 per second.
@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) screens: Vec<Screen>,
     /// Where people went, as it is to be kept.
     pub(crate) passages: Vec<(String, Passage)>,
+    /// Punches to be kept.
+    pub(crate) punches: Vec<Punch>,
     /// The PIN that was asked about last.
     pub(crate) asked: Option<(u32, String, Pin)>,
     /// The id that was asked about last.
@@ -70,6 +72,7 @@ impl World {
             screen: None,
             screens: Vec::new(),
             passages: Vec::new(),
+            punches: Vec::new(),
             asked: None,
             looked_up: None,
             most: 0,
@@ -101,6 +104,7 @@ impl World {
                     self.log.push(event);
                 }
                 Output::Passage(person, passage) => self.passages.push((person.to_string(), passage)),
+                Output::Punch(punch) => self.punches.push(punch),
                 Output::CheckPin { ticket, person, pin } => {
                     self.asked = Some((ticket, person.to_string(), pin));
                 }

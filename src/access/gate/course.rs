@@ -83,7 +83,9 @@ impl Gate {
         match key {
             Key::Digit(digit) => self.approach.digit(digit, now),
             Key::Clear => self.approach.clear(),
-            Key::Function(_) => {}
+            Key::Function(key) => {
+                self.attendance.key(key, &self.book.attendance, now);
+            }
             Key::Enter => match self.approach.enter(now) {
                 Entered::Nothing => {}
                 Entered::Short => self.denied_screen(DenyReason::PinRequired),

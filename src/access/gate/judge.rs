@@ -7,15 +7,17 @@
 use super::Gate;
 use crate::access::approach::Known;
 use crate::access::attempt::{Found, Heard};
+use crate::access::attendance::Punched;
 use crate::access::door::DoorInput;
 use crate::access::effects::Effects;
 use crate::access::faults::Part;
 use crate::access::outputs::Output;
 use crate::access::rules::{Circumstances, Claim, Finding, PinGiven, Second, objection};
+use crate::domain::limits::MAX_NAME;
 use crate::domain::rulebook::AntiPassback;
 use crate::domain::{
-    ClockTrust, Decision, DenyReason, Event, EventKind, GrantCause, Local, Look, PersonId, QualityReasons,
-    Screen, TrackId,
+    ClockTrust, Decision, DenyReason, Event, EventKind, GrantCause, Local, Look, PersonId, Punch,
+    PunchSource, QualityReasons, Screen, TrackId,
 };
 
 impl Gate {
@@ -112,7 +114,7 @@ impl Gate {
         let first = self.approach.end_wait();
         let mut effects = Effects::default();
         self.door.handle(DoorInput::Grant { cause, slow }, now, &mut effects);
-        let Known { id, name, since, standing, .. } = person;
+        let Known { id, name, since, standing, by_face } = person;
         let decision = Decision::Grant { person: id.clone(), name: name.clone(), since };
         self.outputs.push(Output::Decision(decision));
         self.carry(&effects, Some((&id, cause)));
@@ -123,9 +125,34 @@ impl Gate {
             self.passes(&first.id, &first.standing);
         }
         self.approach.end_claim();
-        self.screens.result(Screen::Welcome { name }, now);
+        let screen = self.punch(&id, &standing, name, by_face);
+        self.screens.result(screen, now);
         if self.timetable.granted() {
             self.tell(DoorInput::Schedule(true));
+        }
+    }
+
+    /// The time of somebody who was let in, and the screen of it.
+    fn punch(
+        &mut self,
+        id: &PersonId,
+        standing: &crate::domain::Standing,
+        name: heapless::String<MAX_NAME>,
+        by_face: bool,
+    ) -> Screen {
+        let mut attendance = self.attendance.clone();
+        let c = self.circumstances(None, PinGiven::Missing, Second::Missing);
+        let punched = attendance.granted(id, standing, &c);
+        self.attendance = attendance;
+        match punched {
+            Punched::Nothing => Screen::Welcome { name },
+            Punched::Again(kind) => Screen::Punched { name, kind, again: true },
+            Punched::New(key) => {
+                let source = if by_face { PunchSource::Face } else { PunchSource::Pin };
+                let punch = Punch { person: id.clone(), at: self.now, kind: key.kind, job: key.job, source };
+                self.outputs.push(Output::Punch(punch));
+                Screen::Punched { name, kind: key.kind, again: false }
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod judge;
 
 use super::approach::Approach;
 use super::attempt::Attempts;
+use super::attendance::Attendance;
 use super::config::GateConfig;
 use super::debounce::{Change, Debouncer};
 use super::door::{Door, DoorInput, DoorState, Operator};
@@ -21,8 +22,9 @@ use super::outputs::{Output, Outputs};
 use super::passages::Passages;
 use super::presence::Presence;
 use super::rules;
-use super::screens::{Screens, View};
+use super::screens::{Kiosk, Screens, View};
 use super::timetable::Timetable;
+use crate::domain::attendance::PunchMode;
 use crate::domain::event::Detail;
 use crate::domain::wires;
 use crate::domain::{DenyReason, Event, EventKind, GrantCause, Millis, Mono, Now, PersonId, Rulebook, Zone};
@@ -45,6 +47,7 @@ pub struct Gate {
     approach: Approach,
     passages: Passages,
     timetable: Timetable,
+    attendance: Attendance,
     book: Rulebook,
     zone: Option<Zone>,
     others_open: Option<bool>,
@@ -71,6 +74,7 @@ impl Gate {
             approach: Approach::new(&config),
             passages: Passages::default(),
             timetable: Timetable::default(),
+            attendance: Attendance::new(&config),
             book: Rulebook::default(),
             zone: None,
             others_open: None,
@@ -153,6 +157,7 @@ impl Gate {
             self.presence.deadline(),
             self.lockout.deadline(self.now.mono),
             self.approach.deadline(self.now.mono),
+            self.attendance.deadline(),
             Timetable::deadline(&self.book, self.now),
             self.screens.deadline(self.now),
         ];
@@ -197,6 +202,7 @@ impl Gate {
             self.event(EventKind::NoFaceTimeout, format_args!("{reasons}"));
         }
         self.pass_course();
+        self.attendance.advance(self.now.mono);
         if let Some(edge) = self.timetable.edge(&self.book, self.local()) {
             self.tell(DoorInput::Schedule(edge));
         }
@@ -349,10 +355,25 @@ impl Gate {
             lockdown: self.door.in_lockdown(),
             somebody: self.presence.is_somebody(),
             course: self.course_screen(),
+            kiosk: self.kiosk(),
         };
         if let Some(screen) = self.screens.next(&view, self.now) {
             self.outputs.push(Output::Screen(screen));
         }
+    }
+}
+
+impl Gate {
+    /// What the idle screen of a kiosk shows; `None` where this is none.
+    fn kiosk(&self) -> Option<Kiosk> {
+        let rules = &self.book.attendance;
+        if rules.mode == PunchMode::Off {
+            return None;
+        }
+        let c = self.circumstances(None, rules::PinGiven::Missing, rules::Second::Missing);
+        let keyed = !matches!(rules.mode, PunchMode::Off | PunchMode::Fixed);
+        let keys = core::array::from_fn(|i| rules.keys[i].filter(|_| keyed).map(|key| key.kind));
+        Some(Kiosk { kind: self.attendance.ahead(&c), keys })
     }
 }
 

@@ -328,6 +328,7 @@ fn books() -> impl Strategy<Value = Rulebook> {
             levels: levels.into_iter().collect(),
             groups: groups.into_iter().collect(),
             door,
+            ..Rulebook::default()
         })
 }
 
@@ -358,6 +359,7 @@ fn standings() -> impl Strategy<Value = Standing> {
             },
             has_pin,
             last: None::<Passage>,
+            last_punch: None,
         })
 }
 
