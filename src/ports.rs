@@ -116,6 +116,10 @@ impl core::error::Error for DisplayError {}
 pub trait Clock: Send + Sync {
     /// Reads them together.
     fn now(&self) -> Now;
+
+    /// Somebody vouches for the wall clock as it stands: whatever later time it showed before was wrong. A clock that
+    /// has no such memory has nothing to forget.
+    fn vouch(&self) {}
 }
 
 /// Where committed events leave to.

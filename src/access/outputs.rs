@@ -85,7 +85,7 @@ impl Outputs {
             | Output::CheckPin { .. }
             | Output::LookUp { .. } => {}
             Output::Event(_) | Output::Passage(..) | Output::Punch(_) => {
-                self.lost = self.lost.saturating_add(1)
+                self.lost = self.lost.saturating_add(1);
             }
             // Never carried out, so it must not be on record as if it had been.
             Output::Relay { energised: true, .. } => {

@@ -3,9 +3,13 @@
 //! Owns: arguments, help, shell completions and man page, all from one definition. Does not own: what the
 //! commands do (`commands`, `pipeline`, `evaluate`, `demo`).
 
+mod rules;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use rules::{AccessCommand, AccessPersonArgs, AttendanceCommand, BookForm};
 
 /// Open firmware for a face-recognition door.
 #[derive(Debug, Parser)]
@@ -83,6 +87,12 @@ pub enum Command {
     /// Make, list and revoke the keys with which programs use this door over the network.
     #[command(subcommand)]
     Tokens(TokensCommand),
+    /// Say who may pass which door when, and why.
+    #[command(subcommand)]
+    Access(AccessCommand),
+    /// Punches of the kiosk: today, a month, corrections, exports.
+    #[command(subcommand)]
+    Attendance(AttendanceCommand),
     /// Show what this door is made of: gallery, expected false identifications, models, queue, key, disk.
     Status,
     /// Measure recognition, detection and liveness on folders of pictures.
@@ -240,6 +250,30 @@ pub enum DoorCommand {
     Lockdown,
     /// End a lockdown or a hold.
     Release,
+    /// Press a key of the reader: 0 to 9, enter, clear, f1 to f16.
+    Key {
+        /// The keys, in their order.
+        #[arg(required = true)]
+        keys: Vec<String>,
+    },
+    /// Say whether another door of the interlock stands open.
+    Others {
+        /// open, shut or unknown.
+        state: OthersState,
+    },
+    /// Believe the clock as it stands now, although it showed a later time before.
+    TrustClock,
+}
+
+/// How the other doors of an interlock stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OthersState {
+    /// One is open.
+    Open,
+    /// All are shut.
+    Shut,
+    /// Nobody knows.
+    Unknown,
 }
 
 /// What to do with keys.

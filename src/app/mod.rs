@@ -4,6 +4,7 @@
 //! Invariants: only `wiring` builds adapters; every way to end has a documented exit code; the final error is
 //! one line that says what to do.
 
+pub mod attendance;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -15,12 +16,14 @@ pub mod out;
 pub mod pipeline;
 pub mod recognition;
 pub mod rules;
+pub mod standings;
 pub mod supervisor;
 pub mod tokens;
 pub mod uplink;
 pub mod wiring;
 
 mod ask;
+mod ask_rules;
 mod bench;
 mod demo;
 mod doctor;
@@ -200,6 +203,8 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         | Command::Verify { .. }
         | Command::Persons(_)
         | Command::Events(_)
+        | Command::Access(_)
+        | Command::Attendance(_)
         | Command::Door(_)
         | Command::Tokens(_)
         | Command::Status => ask::run(common, cli.command, out),

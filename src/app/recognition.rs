@@ -14,12 +14,15 @@ use crate::picture::{Picture, PictureError};
 use crate::store::{Store, StoreError};
 use crate::vision::{Examined, LiveRule, Purpose, Vision, VisionError};
 
+use super::rules::{Rules, RulesError};
+use super::standings::Standings;
 use super::wiring::WiringError;
 
 /// The gallery in memory with its thresholds.
 pub struct Recognition {
     gallery: RwLock<Gallery>,
     policy: OpenSet,
+    standings: Standings,
 }
 
 /// Why there is no gallery in memory.
@@ -31,6 +34,11 @@ pub enum RecognitionError {
     /// Templates do not fit each other.
     #[error(transparent)]
     Gallery(#[from] GalleryError),
+    /// The rules of access cannot be read: the door must not run without them.
+    #[error(
+        "the rules of access in the gallery cannot be used: {0}; write them again: ostiary access import FILE"
+    )]
+    Rules(#[from] RulesError),
 }
 
 impl Recognition {
@@ -40,15 +48,17 @@ impl Recognition {
     /// See [`RecognitionError`].
     pub fn load(store: &Store, policy: OpenSet, model: ModelId) -> Result<Self, RecognitionError> {
         let mut gallery = Gallery::new(model).scanning_with(kernels::chosen().scan);
+        let standings = Standings::load(store)?;
         let mut odd = None;
         store.for_each_enrolled(model, |person, templates| {
             if let Err(error) = gallery.upsert(person, templates) {
                 odd.get_or_insert(error);
             }
+            gallery.set_standing(&person.id, standings.of(person));
         })?;
         match odd {
             Some(error) => Err(error.into()),
-            None => Ok(Self { gallery: RwLock::new(gallery), policy }),
+            None => Ok(Self { gallery: RwLock::new(gallery), policy, standings }),
         }
     }
 
@@ -57,13 +67,52 @@ impl Recognition {
     /// # Errors
     /// When the templates do not fit the gallery's; the person is then unchanged here.
     pub fn upsert(&self, person: &Person, templates: &[Template]) -> Result<(), RecognitionError> {
-        self.write().upsert(person, templates)?;
+        let mut gallery = self.write();
+        gallery.upsert(person, templates)?;
+        gallery.set_standing(&person.id, self.standings.of(person));
+        Ok(())
+    }
+
+    /// What the decision needs to know of people beside their faces.
+    #[must_use]
+    pub const fn standings(&self) -> &Standings {
+        &self.standings
+    }
+
+    /// Something that is kept beside the profile has changed.
+    pub fn stands(&self, person: &Person) {
+        self.write().set_standing(&person.id, self.standings.of(person));
+    }
+
+    /// Somebody passed or punched: brings their standing in memory to that.
+    pub fn moved(&self, id: &PersonId) {
+        let mut gallery = self.write();
+        if let Some(standing) = gallery.standing(id) {
+            gallery.set_standing(id, self.standings.moved(id, standing));
+        }
+    }
+
+    /// Other rules hold from now on. Everybody's groups are looked up anew.
+    ///
+    /// # Errors
+    /// When a profile is damaged; the rules hold for those before it.
+    pub fn set_rules(&self, rules: Rules, store: &Store) -> Result<(), StoreError> {
+        self.standings.set_rules(rules);
+        let model = self.gallery().model();
+        let mut all = Vec::new();
+        store
+            .for_each_enrolled(model, |person, _| all.push((person.id.clone(), self.standings.of(person))))?;
+        let mut gallery = self.write();
+        for (id, standing) in all {
+            gallery.set_standing(&id, standing);
+        }
         Ok(())
     }
 
     /// Forgets a person.
     pub fn remove(&self, id: &PersonId) {
         self.write().remove(id);
+        self.standings.forget(id);
     }
 
     /// The gallery, held still while it is read.

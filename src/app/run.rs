@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::access::Gate;
+use crate::access::{Gate, Input};
 use crate::device::notify::Notify;
 use crate::domain::{ClockTrust, DoorId, Event, EventKind, Millis};
 use crate::link::mqtt::Nudge;
@@ -16,7 +16,7 @@ use super::cli::{Common, RunArgs};
 use super::commands::House;
 use super::config::{Board, Config};
 use super::out::Out;
-use super::pipeline::{self, Hands, Journal, Parts, Summary};
+use super::pipeline::{self, Hands, Journal, Keeper, Parts, Summary};
 use super::recognition::Recognition;
 use super::{Answer, AppError, wiring};
 
@@ -73,7 +73,8 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
         door_id: DOOR,
         settings: Config::settings(common.config.as_deref())?,
     };
-    let gate = Gate::new(config.gate.clone());
+    let mut gate = Gate::new(config.gate.clone());
+    gate.set_rules(recognition.standings().rules().book());
     let console = (!out.json()).then(wiring::console);
     let nudge = Nudge::default();
     let mqtt = config.mqtt.as_ref().map(wiring::mqtt_settings).transpose()?;
@@ -85,8 +86,12 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
         let offered = store.acked();
         let (sender, journal) = Journal::new(Arc::clone(&store), uplink, Arc::clone(&clock), DOOR, offered);
         let screens = pipeline::DirectScreens::new(display);
+        let (asking, keeper) = Keeper::new(Arc::clone(&store), Arc::clone(&recognition));
         let hands = Hands::new(gate, door, sender, Box::new(screens), None, clock.now());
-        pipeline::run_lockstep(eyes.camera, vision, &recognition, hands, journal, &*clock)?
+        let mut hands = hands.asking(asking);
+        let rules = recognition.standings().rules();
+        hands.feed(Input::Zone(super::rules::span(rules.zone(), clock.now().utc)), clock.now());
+        pipeline::run_lockstep(eyes.camera, vision, &recognition, hands, journal, &keeper, &*clock)?
     } else {
         let parts = Parts {
             camera: eyes.camera,

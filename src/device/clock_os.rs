@@ -65,6 +65,11 @@ impl Clock for OsClock {
         let trust = self.watch().observe(mono, utc);
         Now { mono, utc, trust }
     }
+
+    fn vouch(&self) {
+        let (mono, utc) = read_both();
+        self.watch().vouch(mono, utc);
+    }
 }
 
 /// A jump of the wall clock.
@@ -121,6 +126,13 @@ impl StepWatch {
         } else {
             ClockTrust::Trusted
         }
+    }
+
+    /// Somebody vouches for the wall clock as it stands: what it showed before is forgotten. Before the build date it
+    /// stays untrusted all the same.
+    pub const fn vouch(&mut self, mono: Mono, utc: Utc) {
+        self.observe(mono, utc);
+        self.latest = utc;
     }
 
     /// See [`OsClock::remember`].
@@ -209,6 +221,19 @@ mod tests {
         assert_eq!(watch.observe(Mono(11_000), Utc(T + 5_900)), ClockTrust::Untrusted);
         assert_eq!(watch.take_step(), None);
         assert_eq!(watch.observe(Mono(14_000), Utc(T + 8_900)), ClockTrust::Trusted);
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_and_set_right_is_believed_when_somebody_vouches_for_it() {
+        let mut watch = StepWatch::new(Mono(0), Utc(T + 1_000_000_000_000));
+        assert_eq!(watch.observe(Mono(10), Utc(T + 1_000_000_000_010)), ClockTrust::Trusted);
+        assert_eq!(watch.observe(Mono(20), Utc(T)), ClockTrust::Untrusted);
+        watch.vouch(Mono(30), Utc(T + 10));
+        assert_eq!(watch.observe(Mono(40), Utc(T + 20)), ClockTrust::Trusted);
+        assert_eq!(watch.observe(Mono(20_000), Utc(T)), ClockTrust::Untrusted, "and watched from there on");
+        let mut never_set = StepWatch::new(Mono(0), Utc(0));
+        never_set.vouch(Mono(10), Utc(10));
+        assert_eq!(never_set.observe(Mono(20), Utc(20)), ClockTrust::Untrusted);
     }
 
     #[test]

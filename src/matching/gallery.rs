@@ -153,6 +153,19 @@ impl Gallery {
         Ok(taken)
     }
 
+    /// Replaces what is held of a person's standing; nothing happens for somebody who is not in.
+    pub fn set_standing(&mut self, id: &PersonId, standing: Standing) {
+        if let Some(number) = self.numbers.get(id) {
+            self.people[*number as usize].standing = standing;
+        }
+    }
+
+    /// A person's standing.
+    #[must_use]
+    pub fn standing(&self, id: &PersonId) -> Option<Standing> {
+        self.numbers.get(id).map(|number| self.people[*number as usize].standing)
+    }
+
     /// Takes a person out; answers whether they were in. The templates are overwritten in memory.
     pub fn remove(&mut self, id: &PersonId) -> bool {
         let Some(number) = self.numbers.remove(id) else {

@@ -136,19 +136,17 @@ impl Shared {
                 return Err(corrupt(table, format!("{rows} records where {expected} were written")));
             }
         }
-        let extra = match meta.get(EXTRA_KEY)? {
-            Some(sealed) => {
-                let (version, plain) = self.sealer.open(&extra_place(), sealed.value())?;
-                decode(name::META, version, &plain)?
-            }
+        let kept = meta.get(EXTRA_KEY)?.map(|sealed| sealed.value().to_vec());
+        drop((meta, txn));
+        let extra = if let Some(sealed) = kept {
+            let (version, plain) = self.sealer.open(&extra_place(), &sealed)?;
+            decode(name::META, version, &plain)?
+        } else {
             // Written before there were such tables.
-            None => {
-                drop((meta, txn));
-                let txn = self.database()?.begin_write()?;
-                create_extra(&txn, &self.sealer)?;
-                txn.commit()?;
-                Extra::default()
-            }
+            let txn = self.database()?.begin_write()?;
+            create_extra(&txn, &self.sealer)?;
+            txn.commit()?;
+            Extra::default()
         };
         self.check_extra(&extra)?;
         self.index = index;

@@ -108,7 +108,9 @@ impl Store {
         self.write(|draft| {
             for record in records {
                 match record {
-                    Record::Event(event) => drop(draft.append(std::slice::from_ref(event))?),
+                    Record::Event(event) => {
+                        draft.append(std::slice::from_ref(event))?;
+                    }
                     Record::Passage(id, passage) => draft.put_passage(id, *passage)?,
                     Record::Punch { punch, door, same_s } => draft.punch(punch, *door, *same_s)?,
                 }

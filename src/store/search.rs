@@ -18,7 +18,7 @@ pub(super) const MIN_NEEDLE: usize = 6;
 /// each other without a gap, in this order.
 const IN_EVERY_FILE: [&str; 15] = [
     "redb",
-    "formatstateOSTIARY",
+    "extraformatstateOSTIARY",
     "AllocatorStateKey",
     "DynamicCollection",
     "InternalTableDefinition",

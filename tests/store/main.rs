@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod attendance;
 mod common;
 mod damage;
 mod disk;
@@ -11,3 +12,4 @@ mod keys;
 mod kill;
 mod outbox;
 mod power;
+mod standing;

@@ -27,7 +27,9 @@ use super::timetable::Timetable;
 use crate::domain::attendance::PunchMode;
 use crate::domain::event::Detail;
 use crate::domain::wires;
-use crate::domain::{DenyReason, Event, EventKind, GrantCause, Millis, Mono, Now, PersonId, Rulebook, Zone};
+use crate::domain::{
+    DenyReason, DoorId, Event, EventKind, GrantCause, Millis, Mono, Now, PersonId, Rulebook, Zone,
+};
 
 /// The decision core of one door.
 ///
@@ -92,6 +94,12 @@ impl Gate {
     pub fn set_rules(&mut self, book: &Rulebook) {
         self.book.clone_from(book);
         self.approach.forget();
+    }
+
+    /// Which door.
+    #[must_use]
+    pub const fn door_id(&self) -> DoorId {
+        self.config.settings().door
     }
 
     /// The rules in force.

@@ -10,6 +10,7 @@ mod collections;
 mod enroll;
 mod look;
 mod people;
+mod rules;
 mod say;
 mod status;
 mod tokens;
@@ -17,6 +18,7 @@ mod tokens;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::access::Input;
 use crate::domain::{DoorId, Event, EventKind, PersonId};
 use crate::link::wire::{Caller, Code, Command, DoorOrder, DoorStatus, Operations, Refusal, Reply};
 use crate::picture::Picture;
@@ -53,6 +55,12 @@ pub trait DoorHandle: Send + Sync {
     /// # Errors
     /// When the door's loop does not take it: the queue is full.
     fn order(&self, order: DoorOrder, by: &str) -> Result<DoorStatus, Refusal>;
+
+    /// Tells the gate something: a key, the doors of an interlock, forgotten passages.
+    ///
+    /// # Errors
+    /// When the door's loop does not take it: the queue is full.
+    fn tell(&self, input: Input) -> Result<(), Refusal>;
 }
 
 /// What the handlers share with the rest of the process.
@@ -154,6 +162,7 @@ impl Desk {
             Command::VerifyEvents => self.verify_events(),
             Command::Status => self.status(),
             Command::Door(order) => self.door_handle()?.order(order, &caller.name).map(Reply::Door),
+            Command::Rules(command) => self.rules(caller, command),
             Command::GetConfig => {
                 Ok(Reply::Document(crate::link::wire::Document(self.house.settings.clone())))
             }
@@ -228,7 +237,9 @@ fn no_camera() -> Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::NoSuchPerson(_) | StoreError::NoSuchTemplate { .. } => Code::NotFound,
+            StoreError::NoSuchPerson(_)
+            | StoreError::NoSuchTemplate { .. }
+            | StoreError::NoSuchPunch { .. } => Code::NotFound,
             StoreError::TooMany { .. } => Code::Conflict,
             StoreError::Key(_)
             | StoreError::InUse(_)

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::access::{self, GateConfig, Settings};
+use crate::access::{self, GateConfig, Settings, UntrustedClock};
 use crate::matching::OpenSet;
 use crate::vision::{VisionConfig, Zone};
 
@@ -240,6 +240,13 @@ fn gate(raw: &RawConfig) -> Result<GateConfig, access::ConfigError> {
         unknown_frames: r.unknown_frames,
         lockout_failures: a.lockout_failures,
         lockout_ms: ms(a.lockout_s),
+        dual_ms: ms(a.two_people_s),
+        pin_ms: ms(a.keys_s),
+        untrusted_clock: if a.ignore_limits_without_clock {
+            UntrustedClock::IgnoreLimits
+        } else {
+            UntrustedClock::RefuseLimited
+        },
         ..Settings::default()
     })
 }

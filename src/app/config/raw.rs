@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::mqtt::RawMqtt;
-use crate::access::Settings;
+use crate::access::{Settings, UntrustedClock};
 use crate::matching::OpenSet;
 use crate::vision::{LivenessConfig, QualityLimits, VisionConfig};
 
@@ -328,6 +328,13 @@ pub struct RawAccess {
     pub lockout_failures: u8,
     /// For how long (1 to 3,600 s).
     pub lockout_s: u32,
+    /// How long the first of two people is waited with (5 to 60 s).
+    pub two_people_s: u32,
+    /// How long the keys wait for the next try (5 to 60 s).
+    pub keys_s: u32,
+    /// While the clock cannot be trusted, first and last days, schedules and times of passage bind nobody; otherwise
+    /// whoever is bound by one stays out. Either way no schedule holds the door unlocked.
+    pub ignore_limits_without_clock: bool,
 }
 
 impl Default for RawAccess {
@@ -343,6 +350,9 @@ impl Default for RawAccess {
             fire_unlocks: d.fire_unlocks,
             lockout_failures: d.lockout_failures,
             lockout_s: d.lockout_ms / 1_000,
+            two_people_s: d.dual_ms / 1_000,
+            keys_s: d.pin_ms / 1_000,
+            ignore_limits_without_clock: d.untrusted_clock == UntrustedClock::IgnoreLimits,
         }
     }
 }

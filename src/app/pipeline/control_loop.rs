@@ -102,6 +102,8 @@ impl ControlLoop {
                     self.hands.feed(input, now);
                 }
             }
+            Message::Told(input) => self.hands.feed(input, now),
+            Message::Rules(book) => self.hands.set_rules(&book, now),
             Message::ClockStep(by_ms) => self.hands.feed(Input::ClockStep { by_ms }, now),
             Message::Order(order, by, reply) => {
                 if let Some(operator) = order {
@@ -140,6 +142,11 @@ impl RemoteDoor {
 }
 
 impl DoorHandle for RemoteDoor {
+    fn tell(&self, input: Input) -> Result<(), Refusal> {
+        let busy = |_| Refusal::busy("the door is busy; try again in a moment");
+        self.messages.try_send(Message::Told(input)).map_err(busy)
+    }
+
     fn order(&self, order: DoorOrder, by: &str) -> Result<DoorStatus, Refusal> {
         let long = |e: access::OverrideTooLong| Refusal::invalid("seconds", e.to_string());
         let operator = match order {

@@ -6,10 +6,12 @@
 //! the relay is released again at every turn until the wire obeys; dropping this releases the relay.
 
 use crate::access::{Gate, Input, Output, Part};
-use crate::domain::{Decision, GrantCause, Mono, Now, Screen, clipped};
+use crate::domain::{Decision, GrantCause, Mono, Now, Rulebook, Screen, clipped};
 use crate::ports::{self, Detail, Door};
+use crate::store::Record;
 
 use super::journal::JournalSender;
+use super::keeper::{Ask, KeeperSender};
 
 /// What an observer may see of the door's work (the demo's story, the metrics).
 #[derive(Debug)]
@@ -43,6 +45,7 @@ pub struct Hands {
     journal: JournalSender,
     screens: Box<dyn ScreenSink>,
     observer: Option<Observer>,
+    keeper: Option<KeeperSender>,
     since: Option<Mono>,
     wires_broken: bool,
 }
@@ -58,13 +61,27 @@ impl Hands {
         observer: Option<Observer>,
         now: Now,
     ) -> Self {
-        let mut hands = Self { gate, door, journal, screens, observer, since: None, wires_broken: false };
+        let (keeper, since, wires_broken) = (None, None, false);
+        let mut hands = Self { gate, door, journal, screens, observer, keeper, since, wires_broken };
         hands.release(now);
         for input in [ports::Input::Contact, ports::Input::Rex, ports::Input::Tamper, ports::Input::Fire] {
             hands.start_level(input, now);
         }
         hands.drain(now);
         hands
+    }
+
+    /// Gives the gate somebody to ask for PINs and ids, and to tell of passages and punches.
+    #[must_use]
+    pub fn asking(mut self, keeper: KeeperSender) -> Self {
+        self.keeper = Some(keeper);
+        self
+    }
+
+    /// Other rules hold from now on.
+    pub fn set_rules(&mut self, book: &Rulebook, now: Now) {
+        self.gate.set_rules(book);
+        self.feed(Input::Tick, now);
     }
 
     /// The gate, to be asked how it stands.
@@ -122,9 +139,25 @@ impl Hands {
                 }
                 Output::Event(event) => self.journal.record(event),
                 Output::Screen(screen) => self.screens.show(screen),
-                // Until the store keeps passages and PINs: nothing was asked for that would need them.
-                Output::Passage(..) | Output::CheckPin { .. } | Output::LookUp { .. } => {}
+                Output::Passage(person, passage) => {
+                    self.journal.keep(Record::Passage(person.clone(), passage));
+                    self.ask(Ask::Passed(person, passage));
+                }
+                Output::Punch(punch) => {
+                    let (door, same_s) = (self.gate.door_id(), self.gate.rules().attendance.same_s);
+                    self.journal.keep(Record::Punch { punch: punch.clone(), door, same_s });
+                    self.ask(Ask::Punched(punch));
+                }
+                Output::CheckPin { ticket, person, pin } => self.ask(Ask::Pin(ticket, person, pin)),
+                Output::LookUp { ticket, person } => self.ask(Ask::Id(ticket, person)),
             }
+        }
+    }
+
+    /// Without a keeper a question times out at the door.
+    fn ask(&self, ask: Ask) {
+        if let Some(keeper) = &self.keeper {
+            keeper.tell(ask);
         }
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::app::supervisor::{Loop, Stamps};
 use crate::domain::{DoorId, Event, EventKind, EventSeq};
 use crate::ports::{Clock, Uplink};
-use crate::store::Store;
+use crate::store::{Record, Store};
 
 const QUEUE: usize = 1_024;
 const BATCH: usize = 64;
@@ -27,7 +27,7 @@ const OFFER: usize = 64;
 /// The control loop's end.
 #[derive(Clone)]
 pub struct JournalSender {
-    queue: SyncSender<Event>,
+    queue: SyncSender<Record>,
     health: Arc<Health>,
 }
 
@@ -45,11 +45,16 @@ pub struct Health {
 impl JournalSender {
     /// Hands over an event. Never blocks.
     pub fn record(&self, event: Event) {
-        match self.queue.try_send(event) {
+        self.keep(Record::Event(event));
+    }
+
+    /// Hands over an event, a passage or a punch. Never blocks.
+    pub fn keep(&self, record: Record) {
+        match self.queue.try_send(record) {
             Ok(()) => {}
-            Err(TrySendError::Full(event) | TrySendError::Disconnected(event)) => {
+            Err(TrySendError::Full(record) | TrySendError::Disconnected(record)) => {
                 self.health.lost.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(kind = event.kind.name(), "an event was lost: the disk does not take them");
+                tracing::error!(what = what(&record), "a record was lost: the disk does not take them");
             }
         }
     }
@@ -63,13 +68,13 @@ impl JournalSender {
 
 /// The journal's end: owns the thread's work.
 pub struct Journal {
-    queue: Receiver<Event>,
+    queue: Receiver<Record>,
     health: Arc<Health>,
     store: Arc<Store>,
     uplink: Option<Box<dyn Uplink>>,
     clock: Arc<dyn Clock>,
     door: DoorId,
-    waiting: VecDeque<Event>,
+    waiting: VecDeque<Record>,
     offered: EventSeq,
 }
 
@@ -153,14 +158,14 @@ impl Journal {
             return true;
         }
         let lost = self.health.lost.load(Ordering::Relaxed);
-        if lost > 0 && self.waiting.front().is_some_and(|e| e.kind != EventKind::LogGap) {
+        if lost > 0 && self.waiting.front().is_some_and(|r| !is_gap(r)) {
             let gap = Event::new(EventKind::LogGap, self.door, self.clock.now())
                 .with(format_args!("{lost} events lost: the disk did not take them"));
-            self.waiting.push_front(gap);
+            self.waiting.push_front(Record::Event(gap));
         }
-        match self.store.append(self.waiting.make_contiguous()) {
-            Ok(_) => {
-                if self.waiting.front().is_some_and(|e| e.kind == EventKind::LogGap) {
+        match self.store.append_records(self.waiting.make_contiguous()) {
+            Ok(()) => {
+                if self.waiting.front().is_some_and(is_gap) {
                     self.health.lost.fetch_sub(lost, Ordering::Relaxed);
                 }
                 self.waiting.clear();
@@ -205,5 +210,17 @@ impl Journal {
         {
             tracing::warn!(%error, "receipts of events could not be noted; they will be sent again");
         }
+    }
+}
+
+const fn is_gap(record: &Record) -> bool {
+    matches!(record, Record::Event(Event { kind: EventKind::LogGap, .. }))
+}
+
+const fn what(record: &Record) -> &'static str {
+    match record {
+        Record::Event(event) => event.kind.name(),
+        Record::Passage(..) => "passage",
+        Record::Punch { .. } => "punch",
     }
 }

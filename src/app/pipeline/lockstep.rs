@@ -14,6 +14,7 @@ use super::capture::CameraHealth;
 use super::eyes::{self, StageTimes};
 use super::hands::Hands;
 use super::journal::Journal;
+use super::keeper::Keeper;
 use super::{Message, PipelineError, Summary};
 
 /// Longest step between two turns of the door while frames are far apart.
@@ -29,6 +30,7 @@ pub fn run(
     recognition: &Recognition,
     mut hands: Hands,
     mut journal: Journal,
+    keeper: &Keeper,
     clock: &dyn Clock,
 ) -> Result<Summary, PipelineError> {
     let start = clock.now().mono;
@@ -69,6 +71,9 @@ pub fn run(
             Some(Message::CameraFault(what)) => hands.feed(Input::CameraFault(what), now),
             Some(_) => hands.feed(Input::CameraBack, now),
             None => {}
+        }
+        while let Some(input) = keeper.turn() {
+            hands.feed(input, now);
         }
         hands.turn(now);
         journal.turn();

@@ -12,6 +12,7 @@ mod control_loop;
 mod eyes;
 mod hands;
 mod journal;
+mod keeper;
 mod lockstep;
 mod screens;
 
@@ -20,9 +21,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use crate::access::{Gate, Operator};
+use crate::access::{Gate, Input, Operator};
 use crate::device::notify::Notify;
-use crate::domain::{Millis, Mono, Screen, clipped};
+use crate::domain::{Millis, Mono, Now, Rulebook, Screen, clipped};
 use crate::link::mqtt::Nudge;
 use crate::link::wire::{Caller, DoorStatus, Operations as _};
 use crate::ports::{Camera, Detail, Display, Door, Uplink};
@@ -32,12 +33,15 @@ use crate::vision::Vision;
 use super::commands::{Desk, House};
 use super::control::{self, Control};
 use super::latest;
+use super::recognition::Recognition;
+use super::rules::span;
 use super::supervisor::{Loop, Stamps};
 
 pub use capture::{CameraHealth, Captured};
 pub use eyes::{Seen, StageTimes};
 pub use hands::{Hands, Observation, Observer, ScreenSink};
 pub use journal::{Journal, JournalSender};
+pub use keeper::{Ask, Keeper, KeeperSender};
 pub use lockstep::run as run_lockstep;
 pub use screens::DirectScreens;
 
@@ -66,12 +70,18 @@ pub enum Message {
     Link(Option<bool>, u32),
     /// The wall clock was set, by so many milliseconds.
     ClockStep(i64),
+    /// Something else that the gate takes: a key, an answer, local time.
+    Told(Input),
+    /// Other rules hold.
+    Rules(Box<Rulebook>),
     /// An operator's order (none: how does it stand?), whose, and where the answer goes.
     Order(Option<Operator>, Box<str>, SyncSender<DoorStatus>),
 }
 
 /// Looks and messages waiting for the control loop.
 const MESSAGES: usize = 16;
+/// How often local time is worked out anew.
+const ZONE: Millis = Millis::secs(3_600);
 /// How often the watch looks at the stamps.
 const WATCH: Millis = Millis(250);
 
@@ -159,8 +169,10 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
     let (journal_sender, journal) =
         Journal::new(Arc::clone(&store), uplink, Arc::clone(&clock), house.door_id, offered);
 
+    let (keeper_sender, keeper) = Keeper::new(Arc::clone(&store), Arc::clone(&recognition));
     let hands =
-        Hands::new(gate, door, journal_sender.clone(), Box::new(screens.clone()), parts.observer, started);
+        Hands::new(gate, door, journal_sender.clone(), Box::new(screens.clone()), parts.observer, started)
+            .asking(keeper_sender);
     let control_loop = ControlLoop::new(
         hands,
         inbox,
@@ -220,9 +232,17 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
             "this door has no key yet: the display shows a setup code for 30 minutes; or run: ostiary tokens create"
         );
     }
+    // Ends by itself when the control loop does; what it then still checks opens nothing.
+    {
+        let messages = messages.clone();
+        spawn("keeper", stamps.clone(), move |_| {
+            keeper.run(|input| input.is_none_or(|input| messages.send(Message::Told(input)).is_ok()));
+        })?;
+    }
     parts.notify.ready();
 
-    let mut watch = Watch { stamps, messages, notify: parts.notify, reported: None, link: None };
+    let mut watch =
+        Watch { stamps, messages, notify: parts.notify, reported: None, link: None, rules: 0, zoned: None };
     let mut clock_steps = parts.clock_steps;
     loop {
         crate::device::clock_os::pause(WATCH);
@@ -243,7 +263,9 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         }
         if let Some(by_ms) = clock_steps.as_mut().and_then(|step| step()) {
             watch.tell(Message::ClockStep(by_ms));
+            watch.zoned = None;
         }
+        watch.rules(&recognition, clock.now());
     }
 
     // Downstream of the frames, in order: each sees all that the one before it had still to give.
@@ -285,6 +307,10 @@ struct Watch {
     notify: Notify,
     reported: Option<Loop>,
     link: Option<(Option<bool>, u64)>,
+    /// The revision of the rules that the gate has.
+    rules: u64,
+    /// When local time was told last.
+    zoned: Option<Mono>,
 }
 
 impl Watch {
@@ -322,6 +348,19 @@ impl Watch {
         let message = Message::Link(up, u32::try_from(depth).unwrap_or(u32::MAX));
         if self.link != Some((up, depth)) && self.tell(message) {
             self.link = Some((up, depth));
+        }
+    }
+
+    /// Rules that have changed, and local time, anew each hour and with every step of the clock.
+    fn rules(&mut self, recognition: &Recognition, now: Now) {
+        let standings = recognition.standings();
+        let revision = standings.revision();
+        if revision != self.rules && self.tell(Message::Rules(Box::new(standings.rules().book().clone()))) {
+            (self.rules, self.zoned) = (revision, None);
+        }
+        let due = self.zoned.is_none_or(|at| now.mono.since(at) >= ZONE);
+        if due && self.tell(Message::Told(Input::Zone(span(standings.rules().zone(), now.utc)))) {
+            self.zoned = Some(now.mono);
         }
     }
 

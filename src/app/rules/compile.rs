@@ -9,14 +9,15 @@ use std::fmt;
 
 use jiff::tz::TimeZone;
 
-use super::file::{DoorText, HolidayText, LevelText, RulesFile, ScheduleText};
+use super::file::{AttendanceText, DoorText, HolidayText, LevelText, RulesFile, ScheduleText};
 use super::times::{date, periods};
 use super::zone::named;
+use crate::domain::attendance::{AttendanceRules, MAX_KEYS, MAX_KIND_SCHEDULES, PunchKey, PunchMode};
 use crate::domain::rulebook::{
     AntiPassback, DoorRules, Level, MAX_ALL_GROUPS, MAX_DOOR_MODES, MAX_LEVELS, MAX_SCHEDULES,
 };
 use crate::domain::schedule::{MAX_HOLIDAYS, Periods};
-use crate::domain::{Holiday, Mode, Numbers, Person, Rulebook, Schedule, ScheduleNo, Side};
+use crate::domain::{Holiday, Mode, Numbers, Person, PunchKind, Rulebook, Schedule, ScheduleNo, Side};
 
 /// Longest name of a group, a level, a schedule: that of a label on a person.
 const MAX_NAME: usize = crate::domain::limits::MAX_LABEL;
@@ -162,6 +163,7 @@ impl Rules {
             book.holidays.push(holiday(text)?).map_err(|_| full("holidays", MAX_HOLIDAYS))?;
         }
         book.door = door(&file.door, &schedules)?;
+        book.attendance = attendance(&file.attendance, &schedules)?;
         Ok(Self { file, book, groups, zone })
     }
 
@@ -326,6 +328,44 @@ fn door(text: &DoorText, schedules: &NumberOf) -> Result<DoorRules, RulesError> 
     })
 }
 
+fn attendance(text: &AttendanceText, schedules: &NumberOf) -> Result<AttendanceRules, RulesError> {
+    let kind = |key, name: &str| word(key, name, PunchKind::from_name, &PunchKind::ALL.map(PunchKind::name));
+    let mut rules = AttendanceRules {
+        mode: word(
+            "attendance.mode",
+            &text.mode,
+            PunchMode::from_name,
+            &PunchMode::ALL.map(PunchMode::name),
+        )?,
+        fixed: kind("attendance.kind", &text.kind)?,
+        same_s: text.same_s,
+        ..AttendanceRules::default()
+    };
+    if text.same_s > 3_600 {
+        return Err(RulesError::Range { key: "attendance.same_s", value: text.same_s, most: 3_600 });
+    }
+    for entry in &text.schedules {
+        let no = schedule_no(schedules, &entry.schedule, || "attendance.schedules".to_owned())?;
+        let many = |_| RulesError::TooMany { what: "schedules of attendance", most: MAX_KIND_SCHEDULES };
+        rules.schedules.push((no, kind("attendance.schedules", &entry.kind)?)).map_err(many)?;
+    }
+    if !text.keys.is_empty() {
+        rules.keys = [None; MAX_KEYS];
+    }
+    for entry in &text.keys {
+        let place = usize::from(entry.key).checked_sub(1).and_then(|at| rules.keys.get_mut(at));
+        let Some(place) = place else {
+            return Err(RulesError::Range {
+                key: "attendance.keys.key (counted from 1)",
+                value: u32::from(entry.key),
+                most: MAX_KEYS as u32,
+            });
+        };
+        *place = Some(PunchKey { kind: kind("attendance.keys", &entry.kind)?, job: entry.job });
+    }
+    Ok(rules)
+}
+
 /// A mode by its name.
 pub(super) fn mode(key: &'static str, name: &str) -> Result<Mode, RulesError> {
     word(key, name, Mode::from_name, &Mode::ALL.map(Mode::name))
@@ -356,6 +396,10 @@ mod tests {
         two_people = "night"
         anti_passback = "hard"
         again_after_s = 30
+        [attendance]
+        mode = "schedule"
+        keys = [{ key = 16, kind = "ot_in", job = 412 }]
+        schedules = [{ schedule = "night", kind = "check_out" }]
         [schedules.office]
         weekdays = ["08:00-12:00", "13:00-18:00"]
         friday = ["08:00-12:00"]
@@ -390,6 +434,8 @@ mod tests {
         assert_eq!(book.levels[1].schedule, ScheduleNo(3));
         assert_eq!((book.groups[0], book.groups[1]), (0b11, 0b10));
         assert_eq!(book.door.modes[0], (ScheduleNo(2), Mode::FacePin));
+        assert_eq!(book.attendance.keys[15], Some(PunchKey { kind: PunchKind::OvertimeIn, job: 412 }));
+        assert_eq!(book.attendance.schedules[0], (ScheduleNo(2), PunchKind::CheckOut));
         let at = |y, m, d, minute| Local { day: Day::of(y, m, d).unwrap(), minute };
         assert_eq!(book.at(ScheduleNo(3), at(2026, 11, 20, 800)), Opening::Shut, "a Friday afternoon");
         assert_eq!(book.at(ScheduleNo(3), at(2026, 11, 19, 800)), Opening::Open);
@@ -419,6 +465,8 @@ mod tests {
             ("[door]\nagain_after_s = 100000", "0 to 86400"),
             ("[levels.front]\ndoors = [0]\n", "counted from 1"),
             ("[schedules.always]\n", "always is taken"),
+            ("[attendance]\nkeys = [{ key = 17, kind = \"check_in\" }]", "0 to 16"),
+            ("[attendance]\nmode = \"auto\"", "off, user, last, schedule, fixed, toggle"),
             ("everybody = true", "everyone"),
             ("{\"door\": 5}", "line 1"),
         ] {

@@ -27,6 +27,9 @@ pub struct RulesFile {
     /// By name, as people have them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, GroupText>,
+    /// The attendance kiosk.
+    #[serde(skip_serializing_if = "AttendanceText::is_off")]
+    pub attendance: AttendanceText,
     /// Days that are not as others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holidays: Vec<HolidayText>,
@@ -76,6 +79,66 @@ impl Default for DoorText {
             interlock: false,
         }
     }
+}
+
+/// The attendance kiosk: every grant at the door is a punch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttendanceText {
+    /// What chooses the kind: `off`, `user` (a key each time), `last` (the key pressed last), `schedule`, `fixed` or
+    /// `toggle` (in and out by turns).
+    pub mode: String,
+    /// The kind where nothing else chooses one: `check_in`, `check_out`, `break_out`, `break_in`, `ot_in`, `ot_out`.
+    pub kind: String,
+    /// By schedule: the first that is open chooses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<KindText>,
+    /// Function keys; without any, keys 1 to 6 are the kinds in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyText>,
+    /// A punch within these seconds of the person's last is the same punch (0 to 3,600).
+    pub same_s: u32,
+}
+
+impl Default for AttendanceText {
+    fn default() -> Self {
+        Self {
+            mode: "off".into(),
+            kind: "check_in".into(),
+            schedules: Vec::new(),
+            keys: Vec::new(),
+            same_s: crate::domain::attendance::SAME_PUNCH_S,
+        }
+    }
+}
+
+impl AttendanceText {
+    fn is_off(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A kind by schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindText {
+    /// When.
+    pub schedule: String,
+    /// What.
+    pub kind: String,
+}
+
+/// A function key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyText {
+    /// 1 to 16.
+    pub key: u8,
+    /// What it stands for.
+    pub kind: String,
+    /// A job code, 1 to 65,535; 0: none.
+    #[serde(default)]
+    pub job: u16,
 }
 
 /// A mode by schedule.

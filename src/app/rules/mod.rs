@@ -13,7 +13,10 @@ mod times;
 mod zone;
 
 pub use compile::{Rules, RulesError};
-pub use file::{DoorText, GroupText, HolidayText, LevelText, ModeText, RulesFile, ScheduleText};
+pub use file::{
+    AttendanceText, DoorText, GroupText, HolidayText, KeyText, KindText, LevelText, ModeText, RulesFile,
+    ScheduleText,
+};
 pub use times::{date, periods, when};
 pub use zone::{named, span};
 

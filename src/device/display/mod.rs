@@ -2,8 +2,8 @@
 //!
 //! Owns: layouts, words, letters, icons, and the displays that need no bus of their own ([`PngDisplay`]). Does not
 //! own: what is shown and when (`access`), nor the panels' wiring.
-//! Invariants: a name is drawn on `Screen::Welcome` alone; no score is ever drawn, for none reaches this module; any
-//! screen renders on any size without a panic; after the first screen of a kind, painting allocates only to put
+//! Invariants: a name is drawn on `Screen::Welcome` and `Screen::Punched` alone; no score is ever drawn, for none
+//! reaches this module; any screen renders on any size without a panic; after the first screen of a kind, painting allocates only to put
 //! right-to-left names in order.
 //!
 //! Colour is never the only carrier of a meaning: welcome is a check mark on a disc, a refusal a cross on an octagon,
@@ -14,6 +14,7 @@ mod clock;
 mod framebuffer;
 mod icons;
 mod ink;
+mod kiosk;
 mod mono;
 mod oval;
 mod png;
@@ -108,10 +109,11 @@ impl Renderer {
     /// The one text of a screen that is not ours: the visitor's name, or the installer's line. Made drawable.
     fn text_of(&self, screen: &Screen) -> Shaped {
         let text = match screen {
-            Screen::Welcome { name } => name.as_str(),
+            Screen::Welcome { name } | Screen::Punched { name, .. } => name.as_str(),
             Screen::Fault { what } => what.as_str(),
             Screen::Idle { .. }
             | Screen::Look { .. }
+            | Screen::Kiosk { .. }
             | Screen::Keypad { .. }
             | Screen::SecondPerson { .. }
             | Screen::Denied { .. }

@@ -17,7 +17,9 @@ use super::canvas::{Area, Canvas, Paint};
 use super::icons::{Icon, ellipse};
 use super::ink::{BLACK, Ink, WHITE};
 use super::text::{Align, Style};
-use super::words::{ENROLLED, ENTER_ID, INVITE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, WELCOME, typed};
+use super::words::{
+    ENROLLED, ENTER_ID, INVITE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, TAKEN_ALREADY, WELCOME, punch, typed,
+};
 use super::{RenderOptions, clock};
 use crate::domain::face::Rect;
 use crate::domain::{Guidance, Screen, Utc, VisitorReason};
@@ -54,18 +56,20 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
         }
         Screen::Welcome { .. } => {
             // Light ground: the one good news is seen from afar.
-            if text.is_empty() {
-                let words = sign(canvas, Icon::Check, ON_WHITE)?;
-                return write(canvas, words, language.say(WELCOME), 1, ON_WHITE);
+            greet(canvas, language.say(WELCOME), text, u)
+        }
+        Screen::Kiosk { time, kind, .. } => {
+            let Some(kind) = kind else { return idle(canvas, *time, None, 0, options) };
+            canvas.clear(BLACK)?;
+            let (top, below) = canvas.area().split_top(30.0 * u);
+            if let Some(now) = time.and_then(|time| clock::read(time, options)) {
+                write(canvas, top, &now.time, 1, ON_BLACK)?;
             }
-            canvas.clear(WHITE)?;
-            let (top, name) = canvas.area().split_top(22.0 * u);
-            let (mark, word) = top.split_left(30.0 * u);
-            canvas.fill(top, BLACK)?;
-            canvas.icon(Icon::Check, mark.centre(), 9.0 * u, ON_BLACK)?;
-            let word = Area::new(word.x, word.y + 2.0, word.w - 30.0 * u, word.h - 4.0);
-            write(canvas, word, language.say(WELCOME), 1, ON_BLACK)?;
-            write(canvas, name.inset(2.0), text, 2, ON_WHITE)
+            write(canvas, below, language.say(punch(*kind)), 1, ON_BLACK)
+        }
+        Screen::Punched { kind, again, .. } => {
+            let words = language.say(if *again { TAKEN_ALREADY } else { punch(*kind) });
+            greet(canvas, words, text, u)
         }
         Screen::Keypad { pin, entered, left_s } => {
             let phrase = if *pin { language.refusal(VisitorReason::Pin).0 } else { language.say(ENTER_ID) };
@@ -109,6 +113,27 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
             write(canvas, below, advice, 3, ON_BLACK)
         }
     }
+}
+
+/// The good news, and to whom it is given.
+fn greet<D: DrawTarget<Color: Ink>>(
+    canvas: &mut Canvas<'_, D>,
+    phrase: &str,
+    name: &str,
+    u: f32,
+) -> Result<(), D::Error> {
+    if name.is_empty() {
+        let words = sign(canvas, Icon::Check, ON_WHITE)?;
+        return write(canvas, words, phrase, 1, ON_WHITE);
+    }
+    canvas.clear(WHITE)?;
+    let (top, below) = canvas.area().split_top(22.0 * u);
+    let (mark, word) = top.split_left(30.0 * u);
+    canvas.fill(top, BLACK)?;
+    canvas.icon(Icon::Check, mark.centre(), 9.0 * u, ON_BLACK)?;
+    let word = Area::new(word.x, word.y + 2.0, word.w - 30.0 * u, word.h - 4.0);
+    write(canvas, word, phrase, 1, ON_BLACK)?;
+    write(canvas, below.inset(2.0), name, 2, ON_WHITE)
 }
 
 fn idle<D: DrawTarget<Color: Ink>>(

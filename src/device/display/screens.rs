@@ -12,10 +12,12 @@ use super::icons::Icon;
 use super::ink::{
     AMBER, BLACK, BLUE, BLUE_GROUND, GREEN_GROUND, Ink, MIST, NIGHT, RED_GROUND, SLATE, STEEL, WHITE,
 };
+use super::kiosk::{self, Kiosk};
 use super::oval::{Oval, badge, guide};
 use super::text::{Align, Style};
 use super::words::{
-    ENROLLED, ENTER_ID, INVITE, OFFLINE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, WELCOME, typed,
+    ENROLLED, ENTER_ID, INVITE, OFFLINE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, TAKEN_ALREADY, WELCOME,
+    punch, typed,
 };
 use super::{RenderOptions, clock};
 use crate::domain::{Guidance, Screen, Utc, VisitorReason};
@@ -46,6 +48,17 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
                 return verdict.paint(canvas, language.say(WELCOME), "");
             }
             verdict.paint_name(canvas, language.say(WELCOME), text)
+        }
+        Screen::Kiosk { time, kind, keys } => {
+            kiosk::paint(canvas, &Kiosk { time: *time, kind: *kind, keys }, options)
+        }
+        Screen::Punched { kind, again, .. } => {
+            let verdict = Verdict { ground: GREEN_GROUND, ink: WHITE, sign: Sign::Disc, icon: Icon::Check };
+            let words = language.say(if *again { TAKEN_ALREADY } else { punch(*kind) });
+            if text.is_empty() {
+                return verdict.paint(canvas, words, "");
+            }
+            verdict.paint_name(canvas, words, text)
         }
         Screen::Keypad { pin, entered, left_s } => {
             let words = if *pin { language.refusal(VisitorReason::Pin).0 } else { language.say(ENTER_ID) };

@@ -4,7 +4,7 @@
 //! arrays' length is the number of languages), and says what to do rather than what the machine thinks.
 
 use crate::domain::screen::AlarmKind;
-use crate::domain::{Guidance, VisitorReason};
+use crate::domain::{Guidance, PunchKind, VisitorReason};
 
 /// A language of the display.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -258,6 +258,21 @@ pub(super) const STAYS_LOCKED: Phrase =
 pub(super) const SETUP_CODE: Phrase =
     ["Setup code", "Einrichtungscode", "Code d’installation", "Código de instalación"];
 pub(super) const ENTER_ID: Phrase = ["Enter number", "Nummer eingeben", "Votre numéro", "Su número"];
+
+pub(super) const TAKEN_ALREADY: Phrase =
+    ["Already recorded", "Schon erfasst", "Déjà enregistré", "Ya registrado"];
+
+/// What a punch is called.
+pub(super) const fn punch(kind: PunchKind) -> Phrase {
+    match kind {
+        PunchKind::CheckIn => ["Check in", "Kommen", "Arrivée", "Entrada"],
+        PunchKind::CheckOut => ["Check out", "Gehen", "Départ", "Salida"],
+        PunchKind::BreakOut => ["Break", "Pause", "Pause", "Pausa"],
+        PunchKind::BreakIn => ["Back", "Zurück", "Reprise", "Regreso"],
+        PunchKind::OvertimeIn => ["Overtime in", "Mehrarbeit ein", "Heures sup. début", "Extra entrada"],
+        PunchKind::OvertimeOut => ["Overtime out", "Mehrarbeit aus", "Heures sup. fin", "Extra salida"],
+    }
+}
 
 /// What was typed, a dot a digit, and the seconds left.
 pub(super) fn typed(entered: u8, left_s: u8) -> heapless::String<80> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::moment::Moment;
 use super::people::{PersonPut, PersonQuery, Profile};
 use super::photo::Photo;
+use super::rules::RulesCommand;
 use super::scope::{Scope, Secret};
 
 /// One operation with its parameters.
@@ -65,6 +66,8 @@ pub enum Command {
     Status,
     /// Move the door, or ask how it stands. -> `Door`
     Door(DoorOrder),
+    /// Rules, exceptions, PINs, keys, attendance. -> `Document` or `Done`
+    Rules(RulesCommand),
     /// Every setting in force. -> `Document`
     GetConfig,
     /// Make a key. -> `TokenIssued`
@@ -108,6 +111,7 @@ impl Command {
             | Self::GetSession(_) => Some(Scope::Search),
             Self::OneToN(_) | Self::DeleteImages(_) => Some(Scope::OneToN),
             Self::ListEvents(_) | Self::VerifyEvents => Some(Scope::Events),
+            Self::Rules(command) => Some(command.scope()),
             Self::Door(DoorOrder::State) | Self::Status | Self::Setup { .. } => None,
             Self::Door(
                 DoorOrder::Open

@@ -11,6 +11,7 @@ mod people;
 mod photo;
 mod refusal;
 mod reply;
+mod rules;
 mod scope;
 mod verbs;
 
@@ -27,6 +28,7 @@ pub use reply::{
     EventPage, FaceBox, FaceReport, Found, Identified, ImageOutcome, Live, Nearest, OneToNAnswer, PersonPage,
     PersonView, Reply, SessionView, Status, Thumbnail, TokenIssued, TokenView,
 };
+pub use rules::{AccessPut, CorrectionPut, ExplainQuery, RulesCommand, SheetQuery};
 pub use scope::{Caller, Scope, Scopes, Secret};
 pub use verbs::{VERBS, command as command_of_verb};
 
