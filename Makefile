@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo test kernels-long test-aarch64 count-aarch64 check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo kiosk-demo test kernels-long test-aarch64 count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -27,6 +27,9 @@ build: bootstrap ## Build the program, optimised where it counts
 
 demo: build ## People, strangers and a photo walk up to a simulated door
 	@$(OSTIARY) demo $(ARGS)
+
+kiosk-demo: build ## A morning at an attendance kiosk, on a fast clock; needs neither faces nor models
+	@$(OSTIARY) demo --kiosk $(ARGS)
 
 test: bootstrap ## Every test; ends with the numbers of passed, failed and skipped
 	@scripts/test $(ARGS)

@@ -152,6 +152,9 @@ pub struct DemoArgs {
     /// Strangers who walk up.
     #[arg(long, default_value_t = 3)]
     pub strangers: usize,
+    /// A morning at an attendance kiosk instead, on a fast clock; needs neither faces nor models.
+    #[arg(long)]
+    pub kiosk: bool,
     /// Which people are drawn from the folder.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

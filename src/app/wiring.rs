@@ -22,6 +22,7 @@ use crate::device::no_panel::NoPanel;
 use crate::device::replay::{self, Pace, ReplayOptions};
 use crate::device::sim::SimDoor;
 use crate::device::walkup::{Arrivals, Visitor, WalkupCamera};
+use crate::domain::{ClockTrust, Mono, Now, Utc};
 use crate::engine::Pixels;
 use crate::link::http::{self, HttpConfig, HttpServer};
 use crate::link::mqtt::{Mqtt, MqttConfig, Nudge, Tls, World};
@@ -176,6 +177,12 @@ impl Models {
 #[must_use]
 pub fn clock() -> Arc<OsClock> {
     Arc::new(OsClock::new())
+}
+
+/// A clock that goes as fast as it is told to, from that time on.
+#[must_use]
+pub fn sim_clock(from: Utc) -> Arc<SimClock> {
+    Arc::new(SimClock::new(Now { mono: Mono(1_000), utc: from, trust: ClockTrust::Trusted }))
 }
 
 /// What tells of steps of the board's clock.

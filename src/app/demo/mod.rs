@@ -6,6 +6,7 @@
 //! that was not observed; a stranger or an attack let in makes the demo fail.
 
 mod cast;
+mod kiosk;
 mod story;
 
 use std::fs;
@@ -38,6 +39,9 @@ const ATTACKS: &str = "../shared/eval/pad/spoof";
 /// Plays the demo.
 pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Answer, AppError> {
     let config = Arc::new(Config::read(common.config.as_deref())?);
+    if args.kiosk {
+        return kiosk::run(&config, &args.out.join("kiosk"), out);
+    }
     let faces = folder(args.faces.as_deref(), FACES, "faces", "--faces")?;
     let attacks = folder(args.attacks.as_deref(), ATTACKS, "attack pictures", "--attacks")?;
     let models = Arc::new(wiring::Models::find(&config)?);
