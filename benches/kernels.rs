@@ -227,13 +227,15 @@ fn main() -> std::io::Result<()> {
     {
         let mut jobs: Vec<Vec<Job>> = sets.iter().map(|set| list(set)).collect();
         let mut best = vec![vec![u64::MAX; jobs.first().map_or(0, Vec::len)]; sets.len()];
-        let mut rate = clock_rate();
+        let mut rates = vec![clock_rate()];
         for turn in 0..turns {
             for layer in 0..best.first().map_or(0, Vec::len) {
                 for (set, jobs) in jobs.iter_mut().enumerate() {
                     // The slow ones need no more than a few turns.
                     if turn < 5 || best[set][layer] < 3_000_000 {
                         let again = (100_000 / best[set][layer]).clamp(1, 100);
+                        // What the layer before has made is near in a network, too.
+                        (jobs[layer].run)();
                         let start = now();
                         for _ in 0..again {
                             (jobs[layer].run)();
@@ -242,8 +244,10 @@ fn main() -> std::io::Result<()> {
                     }
                 }
             }
-            rate = rate.max(clock_rate());
+            rates.push(clock_rate());
         }
+        rates.sort_by(f64::total_cmp);
+        let rate = rates[rates.len() / 2];
         writeln!(out, "\n{title} (one thread, {rate:.2} cycles a nanosecond)\n")?;
         for ((set, jobs), best) in sets.iter().zip(&jobs).zip(&best) {
             let mut kinds: BTreeMap<&str, (u64, usize)> = BTreeMap::new();

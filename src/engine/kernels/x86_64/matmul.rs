@@ -133,10 +133,15 @@ impl<S: Isa> Finish<S> for ToBytes<'_> {
                 quad[q] = sums[(r + q / C).min(R - 1)][q % C];
             }
             let bytes = isa.in_order(columns.bytes(isa, quad));
+            // Where these columns are all there are, rows follow each other without a gap.
             // SAFETY: rows `row + r` and on, as many as `R` leaves, exist by the caller's word.
             unsafe {
                 let to = self.out.add((row + r) * self.width + first);
-                isa.store_parts(bytes, each, each.min(R - r), to, self.width);
+                if each <= R - r && self.width == C * S::LANES {
+                    isa.store(bytes, to);
+                } else {
+                    isa.store_parts(bytes, each, each.min(R - r), to, self.width);
+                }
             }
             r += each;
         }
