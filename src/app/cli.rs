@@ -315,6 +315,8 @@ pub enum ModelsCommand {
     },
     /// Time a network on this machine, step by step.
     Bench(BenchArgs),
+    /// Turn a float network into one on bytes, calibrated on pictures.
+    Quantize(super::quantize::QuantizeArgs),
 }
 
 /// Options of `models bench`.

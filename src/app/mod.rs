@@ -28,6 +28,7 @@ mod bench;
 mod demo;
 mod doctor;
 mod models;
+mod quantize;
 mod run;
 
 use std::io::{self, IsTerminal, Write};
@@ -75,6 +76,9 @@ pub enum AppError {
     /// The measurement.
     #[error(transparent)]
     Evaluate(#[from] evaluate::EvaluateError),
+    /// A network that cannot be quantised.
+    #[error(transparent)]
+    Quantize(#[from] crate::engine::quantize::QuantizeError),
     /// A file that a command was given or should write.
     #[error("{0}: {1}")]
     File(String, #[source] io::Error),
@@ -107,6 +111,7 @@ impl AppError {
             Self::Config(_) => 3,
             Self::File(..) | Self::Evaluate(_) => 4,
             Self::Recognition(_) => 5,
+            Self::Quantize(_) => 6,
             Self::Wiring(w) => match w {
                 WiringError::Data(..) | WiringError::Key(_) | WiringError::Store(_) => 5,
                 WiringError::NoManifest(_)

@@ -14,6 +14,7 @@ use super::bench;
 use super::cli::{Common, ModelsCommand};
 use super::config::Config;
 use super::out::Out;
+use super::quantize;
 use super::wiring::{Models, WiringError};
 use super::{Answer, AppError};
 
@@ -23,6 +24,7 @@ pub(super) fn run(common: &Common, command: &ModelsCommand, out: &mut Out) -> Re
     let models = Models::find(&config)?;
     match command {
         ModelsCommand::Bench(args) => return bench::run(&models, args, out),
+        ModelsCommand::Quantize(args) => return quantize::run(&models, &config, args, out),
         ModelsCommand::List => {
             out.result(&listing(&models))?;
         }

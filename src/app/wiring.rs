@@ -113,6 +113,8 @@ pub struct Models {
     pub set: String,
     /// Folders, in the order of search.
     pub folders: Vec<PathBuf>,
+    /// The manifest's file.
+    pub path: PathBuf,
 }
 
 impl Models {
@@ -135,7 +137,12 @@ impl Models {
         // Beside a checkout, where third-party weights stay out of the repository.
         folders.extend([own.clone(), own.join("../../shared/models")]);
         let manifest = Manifest::read(&path)?;
-        Ok(Self { manifest, set: config.set.clone().unwrap_or_else(|| DEFAULT_SET.to_owned()), folders })
+        Ok(Self {
+            manifest,
+            set: config.set.clone().unwrap_or_else(|| DEFAULT_SET.to_owned()),
+            folders,
+            path,
+        })
     }
 
     /// Loads the set by hash and opens its eyes.

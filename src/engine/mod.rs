@@ -24,6 +24,7 @@ pub mod kernels;
 mod lower;
 mod plan;
 mod program;
+pub mod quantize;
 mod view;
 
 use float::{FloatNet, check_volume, output_shapes};
@@ -48,6 +49,8 @@ pub struct Network {
     /// Of the last run; empty for an integer network, which keeps its own.
     outputs: Vec<Vec<f32>>,
     poisoned: bool,
+    /// The last pixels, where somebody asked for them.
+    watched: Option<Vec<u8>>,
 }
 
 /// How the arithmetic is done.
@@ -149,7 +152,16 @@ impl Network {
             match lower::lower(&proto, &graph, pixels, kernels) {
                 Ok((program, shapes)) => {
                     let (inner, names) = (Inner::Integer(Box::new(program)), graph.outputs);
-                    return Ok(Self { inner, pixels, names, shapes, outputs: Vec::new(), poisoned: false });
+                    let outputs = Vec::new();
+                    return Ok(Self {
+                        inner,
+                        pixels,
+                        names,
+                        shapes,
+                        outputs,
+                        poisoned: false,
+                        watched: None,
+                    });
                 }
                 // Whatever cannot be cut into steps and islands is left to tract as a whole.
                 Err(EngineError::Unsupported(_)) => {}
@@ -159,13 +171,24 @@ impl Network {
         let net = FloatNet::plan(&proto, pixels)?;
         let (names, shapes) = (net.names.clone(), net.shapes.clone());
         let outputs = shapes.iter().map(|s| vec![0.0; s.iter().product()]).collect();
-        Ok(Self { inner: Inner::Float(Box::new(net)), pixels, names, shapes, outputs, poisoned: false })
+        let inner = Inner::Float(Box::new(net));
+        Ok(Self { inner, pixels, names, shapes, outputs, poisoned: false, watched: None })
     }
 
     /// What the input looks like.
     #[must_use]
     pub const fn pixels(&self) -> Pixels {
         self.pixels
+    }
+
+    /// From now on keeps a copy of each run's pixels, for calibrating a quantised form of this network.
+    pub fn watch(&mut self) {
+        self.watched = Some(Vec::new());
+    }
+
+    /// Takes the pixels of the last run; empty where there was none since [`Network::watch`] or the last take.
+    pub fn take_watched(&mut self) -> Vec<u8> {
+        self.watched.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// How many outputs there are.
@@ -236,6 +259,10 @@ impl Network {
         }
         if self.poisoned {
             return Err(EngineError::Poisoned);
+        }
+        if let Some(watched) = &mut self.watched {
+            watched.clear();
+            watched.extend_from_slice(pixels);
         }
         // Until proven otherwise the memory may be half-way through a turn.
         self.poisoned = true;

@@ -68,6 +68,11 @@ impl Detector {
         })
     }
 
+    /// For [`ModelSet::network_mut`](super::models::ModelSet::network_mut).
+    pub(super) const fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
     /// Every face of at least `min_score`, best first, in pixels of the frame.
     pub(super) fn detect(
         &mut self,

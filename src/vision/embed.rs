@@ -59,6 +59,11 @@ impl Embedder {
         })
     }
 
+    /// For [`ModelSet::network_mut`](super::models::ModelSet::network_mut).
+    pub(super) const fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
     /// Where the five points belong.
     pub(super) const fn template(&self) -> &Template {
         &self.template

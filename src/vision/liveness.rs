@@ -154,6 +154,11 @@ impl PassiveNet {
         Some(Self { network, cropper: Cropper::new(input), crop, live_class, classes })
     }
 
+    /// For [`ModelSet::network_mut`](super::models::ModelSet::network_mut).
+    pub(super) const fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
     /// The probability that the face in `bbox` lives.
     pub(super) fn score(&mut self, frame: Frame<'_>, bbox: &Rect) -> Result<f32, VisionError> {
         let crop = around(bbox, self.crop, frame.width() as usize, frame.height() as usize);

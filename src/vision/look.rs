@@ -333,6 +333,11 @@ impl Vision {
         &self.models
     }
 
+    /// The same to change, for calibration: see [`ModelSet::network_mut`].
+    pub const fn models_mut(&mut self) -> &mut ModelSet {
+        &mut self.models
+    }
+
     /// The limits in use.
     #[must_use]
     pub const fn config(&self) -> &VisionConfig {

@@ -81,6 +81,16 @@ impl ModelSet {
         Ok(Self { detector, refiner, embedder, liveness, name: set.name.clone(), members })
     }
 
+    /// The network of a role; `nth` counts the liveness networks. `None` where the set has none such.
+    pub fn network_mut(&mut self, role: Role, nth: usize) -> Option<&mut Network> {
+        match role {
+            Role::Detector => Some(self.detector.network_mut()),
+            Role::Landmarks => self.refiner.as_mut().map(Refiner::network_mut),
+            Role::Embedder => Some(self.embedder.network_mut()),
+            Role::Liveness => self.liveness.get_mut(nth).map(PassiveNet::network_mut),
+        }
+    }
+
     /// The set's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -29,6 +29,11 @@ impl Refiner {
         Some(Self { network, cropper: Cropper::new(input), crop, shift })
     }
 
+    /// For [`ModelSet::network_mut`](super::models::ModelSet::network_mut).
+    pub(super) const fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
     /// The points of this face; the detector's own where the network's make no sense.
     pub(super) fn refine(&mut self, frame: Frame<'_>, face: &Detection) -> Result<Landmarks, VisionError> {
         let side = face.bbox.w.max(face.bbox.h) * self.crop;

@@ -92,7 +92,7 @@ fn sample(vision: &mut Vision, name: &str, picture: &Picture) -> Result<Sample, 
 }
 
 /// Reads a picture and scales it down where it is larger than a frame may be.
-pub(super) fn load(path: &Path) -> Result<Picture, EvaluateError> {
+pub(in super::super) fn load(path: &Path) -> Result<Picture, EvaluateError> {
     let bytes =
         std::fs::read(path).map_err(|source| EvaluateError::Read { path: path.to_owned(), source })?;
     picture::decode(&bytes, Limits::default())
@@ -101,7 +101,7 @@ pub(super) fn load(path: &Path) -> Result<Picture, EvaluateError> {
 }
 
 /// Pictures below a folder, as paths relative to it with `/`, in order.
-pub(super) fn list(folder: &Path) -> Result<Vec<String>, EvaluateError> {
+pub(in super::super) fn list(folder: &Path) -> Result<Vec<String>, EvaluateError> {
     let mut found = Vec::new();
     let mut open = vec![(folder.to_owned(), String::new(), 0)];
     while let Some((path, prefix, depth)) = open.pop() {

@@ -42,7 +42,9 @@ use lens::{Lens, Sample};
 use scores::Point;
 
 pub use calibrate::{AnchorRow, CalibrationReport};
+pub(super) use lens::{list as list_pictures, load as load_picture};
 pub use report::Report;
+pub(super) use stats::Random;
 pub use stats::{Estimate, Rate};
 
 /// Measure accuracy on your own pictures or on public test sets, with confidence intervals.

@@ -85,10 +85,10 @@ impl fmt::Display for Estimate {
 }
 
 /// `SplitMix64` (Steele, Lea, Flood, OOPSLA 2014): small, and the same on every machine.
-pub(super) struct Random(u64);
+pub(in super::super) struct Random(u64);
 
 impl Random {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(in super::super) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -98,11 +98,11 @@ impl Random {
     }
 
     /// 0 to n - 1; the bias of the multiplication is below 2^-40 for any n that a data set has.
-    pub(super) const fn below(&mut self, n: usize) -> usize {
+    pub(in super::super) const fn below(&mut self, n: usize) -> usize {
         ((self.next() as u128 * n as u128) >> 64) as usize
     }
 
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(in super::super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
