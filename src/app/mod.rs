@@ -158,7 +158,11 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         Command::Evaluate(args) => {
             let config = Config::read(common.config.as_deref())?;
             let models = wiring::Models::find(&config)?;
-            evaluate::run(&args, &models, &config, out)?;
+            if args.compare.is_empty() {
+                evaluate::run(&args, &models, &config, out)?;
+            } else {
+                evaluate::run_comparison(&args, &models, &config, out)?;
+            }
             Ok(Answer::Yes)
         }
         Command::Models(command) => models::run(common, &command, out),

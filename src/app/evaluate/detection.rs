@@ -140,25 +140,51 @@ pub(super) fn evaluate(
     sizes: Sizes,
     threshold: f32,
 ) -> (Estimate, [f64; 2], Vec<(f64, f64)>) {
-    let judged: Vec<(Vec<Verdict>, usize)> = truths
-        .iter()
-        .zip(found)
-        .map(|(truth, found)| {
-            (judge(truth, found, sizes), truth.faces.iter().filter(|f| sizes.hold(f)).count())
+    let judged = judged(truths, found, sizes);
+    let curve = judged.curve(&|_| 1.0);
+    let (low, high) =
+        bootstrap(truths.len(), REPLICATES, 61, |drawn| judged.ap(&|picture| f64::from(drawn[picture])));
+    let value = area(&curve);
+    let used: Vec<_> = judged.order.iter().filter(|(v, _)| v.score >= threshold).collect();
+    let right = used.iter().filter(|(v, _)| v.right).count() as f64;
+    let faces: usize = judged.faces.iter().sum();
+    let at = [right / faces.max(1) as f64, if used.is_empty() { 1.0 } else { right / used.len() as f64 }];
+    (Estimate { value, low: low.min(value), high: high.max(value) }, at, curve)
+}
+
+/// Every box that counts, best first, and what there was to find.
+pub(super) struct Judged {
+    /// With its picture.
+    order: Vec<(Verdict, usize)>,
+    /// In each picture.
+    faces: Vec<usize>,
+}
+
+/// Judges all boxes for the faces of `sizes`.
+pub(super) fn judged(truths: &[Truth], found: &[Vec<Found>], sizes: Sizes) -> Judged {
+    let faces = truths.iter().map(|t| t.faces.iter().filter(|f| sizes.hold(f)).count()).collect();
+    let all = truths.iter().zip(found).enumerate();
+    let mut order: Vec<(Verdict, usize)> = all
+        .flat_map(|(picture, (truth, found))| {
+            judge(truth, found, sizes).into_iter().map(move |v| (v, picture))
         })
         .collect();
-    let mut order: Vec<(Verdict, usize)> = judged
-        .iter()
-        .enumerate()
-        .flat_map(|(picture, (verdicts, _))| verdicts.iter().map(move |v| (*v, picture)))
-        .collect();
     order.sort_by(|a, b| b.0.score.total_cmp(&a.0.score));
+    Judged { order, faces }
+}
 
-    let precision_recall = |drawn: &dyn Fn(usize) -> f64| -> Vec<(f64, f64)> {
-        let faces: f64 = judged.iter().enumerate().map(|(p, (_, n))| drawn(p) * *n as f64).sum();
+impl Judged {
+    /// Average precision with each picture counted as often as `drawn` says.
+    pub(super) fn ap(&self, drawn: &dyn Fn(usize) -> f64) -> f64 {
+        area(&self.curve(drawn))
+    }
+
+    /// Recall and precision from strict to lenient.
+    fn curve(&self, drawn: &dyn Fn(usize) -> f64) -> Vec<(f64, f64)> {
+        let faces: f64 = self.faces.iter().enumerate().map(|(p, n)| drawn(p) * *n as f64).sum();
         let (mut right, mut all) = (0.0, 0.0);
-        let mut curve = Vec::with_capacity(order.len());
-        for (verdict, picture) in &order {
+        let mut curve = Vec::with_capacity(self.order.len());
+        for (verdict, picture) in &self.order {
             all += drawn(*picture);
             right += if verdict.right { drawn(*picture) } else { 0.0 };
             if all > 0.0 && faces > 0.0 {
@@ -166,17 +192,7 @@ pub(super) fn evaluate(
             }
         }
         curve
-    };
-    let curve = precision_recall(&|_| 1.0);
-    let (low, high) = bootstrap(truths.len(), REPLICATES, 61, |drawn| {
-        area(&precision_recall(&|picture| f64::from(drawn[picture])))
-    });
-    let value = area(&curve);
-    let used: Vec<_> = order.iter().filter(|(v, _)| v.score >= threshold).collect();
-    let right = used.iter().filter(|(v, _)| v.right).count() as f64;
-    let faces: usize = judged.iter().map(|(_, n)| n).sum();
-    let at = [right / faces.max(1) as f64, if used.is_empty() { 1.0 } else { right / used.len() as f64 }];
-    (Estimate { value, low: low.min(value), high: high.max(value) }, at, curve)
+    }
 }
 
 /// Goes through the boxes of a picture, best first, and gives each the nearest face that is still free.

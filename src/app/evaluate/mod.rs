@@ -7,8 +7,10 @@
 //! set, never a face.
 
 mod calibrate;
+mod compare;
 mod cross;
 mod detection;
+mod error;
 mod identification;
 mod lens;
 mod liveness;
@@ -25,10 +27,9 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::calibration::CalibrationError;
 use crate::domain::{Calibration, Cosine, Embedding};
-use crate::matching::{OpenSet, OpenSetError};
-use crate::picture::PictureError;
+use crate::matching::OpenSet;
 use crate::vision::manifest::{Family, Role};
-use crate::vision::{Manifest, ManifestError, ModelError, SetSpec, VisionConfig, VisionError, Zone};
+use crate::vision::{Manifest, SetSpec, VisionConfig, Zone};
 
 use super::config::Config;
 use super::out::Out;
@@ -42,6 +43,8 @@ use lens::{Lens, Sample};
 use scores::Point;
 
 pub use calibrate::{AnchorRow, CalibrationReport};
+pub use compare::{Comparison, DifferenceRow};
+pub use error::EvaluateError;
 pub(super) use lens::{list as list_pictures, load as load_picture};
 pub use report::Report;
 pub(super) use stats::Random;
@@ -58,8 +61,11 @@ pub use stats::{Estimate, Rate};
     PAD holds live/ and spoof/.")]
 pub struct EvaluateArgs {
     /// The set of models to measure; without it the configured one.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "compare")]
     pub set: Option<String>,
+    /// Measure two sets on the same data and print what differs, with intervals of the differences.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["identification", "calibrate", "plots"])]
+    pub compare: Vec<String>,
     /// Pairs of pictures for 1:1 verification.
     #[arg(long, value_name = "CSV", requires = "images")]
     pub pairs: Option<PathBuf>,
@@ -113,6 +119,37 @@ pub fn run(
     Ok(report)
 }
 
+/// `ostiary evaluate --compare`: measures two sets and prints their differences.
+///
+/// # Errors
+/// See [`EvaluateError`].
+pub fn run_comparison(
+    args: &EvaluateArgs,
+    models: &Models,
+    config: &Config,
+    out: &mut Out,
+) -> Result<Comparison, EvaluateError> {
+    something_to_measure(args)?;
+    let product = Product {
+        manifest: &models.manifest,
+        folders: &models.folders,
+        set: &models.set,
+        vision: &config.vision,
+        fpir_target: config.fpir_target,
+        margin: config.margin,
+    };
+    let comparison = compare::measure(args, &product, &args.compare)?;
+    out.result(&comparison)?;
+    Ok(comparison)
+}
+
+fn something_to_measure(args: &EvaluateArgs) -> Result<(), EvaluateError> {
+    if args.images.is_none() && args.detection.is_none() && args.pad.is_none() {
+        return Err(EvaluateError::NothingAsked);
+    }
+    Ok(())
+}
+
 /// What is measured: models and the limits of the product.
 #[derive(Clone, Copy)]
 pub struct Product<'a> {
@@ -154,9 +191,7 @@ const CROSS_RATES: [f64; 5] = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 /// # Errors
 /// See [`EvaluateError`].
 pub fn measure(args: &EvaluateArgs, product: &Product<'_>) -> Result<Report, EvaluateError> {
-    if args.images.is_none() && args.detection.is_none() && args.pad.is_none() {
-        return Err(EvaluateError::NothingAsked);
-    }
+    something_to_measure(args)?;
     let name = args.set.as_deref().unwrap_or(product.set);
     let set = product.manifest.set(name)?;
     if let Some(folder) = &args.plots {
@@ -177,16 +212,11 @@ pub fn measure(args: &EvaluateArgs, product: &Product<'_>) -> Result<Report, Eva
     Ok(report)
 }
 
-/// Everything that needs templates.
-fn recognition(
-    args: &EvaluateArgs,
-    product: &Product<'_>,
-    lens: &Lens<'_>,
-    set: &SetSpec,
-    images: &Path,
-    report: &mut Report,
-) -> Result<(), EvaluateError> {
-    let threads = usize::from(args.threads);
+/// A list of pairs, where one is given, and the pictures to make templates of.
+type Chosen = (Option<Vec<pairs::Pair>>, Vec<String>);
+
+/// The pairs and pictures that the arguments name, thinned out to the limit.
+fn chosen(args: &EvaluateArgs, images: &Path) -> Result<Chosen, EvaluateError> {
     let mut pairs = args.pairs.as_deref().map(pairs::read).transpose()?;
     let mut pictures = lens::list(images)?;
     if let Some(limit) = args.limit {
@@ -203,6 +233,20 @@ fn recognition(
     if pictures.is_empty() {
         return Err(EvaluateError::Nothing("pictures (JPEG or PNG)"));
     }
+    Ok((pairs, pictures))
+}
+
+/// Everything that needs templates.
+fn recognition(
+    args: &EvaluateArgs,
+    product: &Product<'_>,
+    lens: &Lens<'_>,
+    set: &SetSpec,
+    images: &Path,
+    report: &mut Report,
+) -> Result<(), EvaluateError> {
+    let threads = usize::from(args.threads);
+    let (pairs, pictures) = chosen(args, images)?;
     let samples = lens.extract(set, images, &pictures, threads)?;
     let people = People::of(&samples);
     report.extraction = Some(lens::summary(&samples, people.names.len() as u64));
@@ -325,14 +369,8 @@ fn identify(
     Ok(rows)
 }
 
-/// Every detector of the manifest, on the same pictures.
-fn detect(
-    args: &EvaluateArgs,
-    lens: &Lens<'_>,
-    set: &SetSpec,
-    folder: &Path,
-    report: &mut Report,
-) -> Result<(), EvaluateError> {
+/// The marked pictures, thinned out to the limit.
+fn truths(args: &EvaluateArgs, folder: &Path) -> Result<Vec<detection::Truth>, EvaluateError> {
     let mut truths = detection::read(&folder.join("gt.txt"))?;
     if let Some(limit) = args.limit {
         // WIDER FACE is sorted by occasion, crowds first: every so many, so that all sizes of face are there.
@@ -342,18 +380,41 @@ fn detect(
     if truths.is_empty() {
         return Err(EvaluateError::Nothing("pictures in gt.txt"));
     }
+    Ok(truths)
+}
+
+/// What a set's detector finds in each picture.
+fn find_faces(
+    args: &EvaluateArgs,
+    lens: &Lens<'_>,
+    set: &SetSpec,
+    folder: &Path,
+    truths: &[detection::Truth],
+) -> Result<Vec<Vec<Found>>, EvaluateError> {
+    let open = || lens.open(set, Zone::default());
+    parallel::map("detecting faces", truths, args.threads.into(), open, |vision, truth| {
+        let path = folder.join("images").join(&truth.picture);
+        let picture = lens::load(&path)?;
+        let frame = picture
+            .as_frame(crate::domain::Mono(0))
+            .map_err(|source| EvaluateError::Picture { path, source })?;
+        let found = vision.detect(frame, LEAST_SCORE)?;
+        Ok(found.iter().map(|d| Found { bbox: d.bbox, score: d.score }).collect::<Vec<_>>())
+    })
+}
+
+/// Every detector of the manifest, on the same pictures.
+fn detect(
+    args: &EvaluateArgs,
+    lens: &Lens<'_>,
+    set: &SetSpec,
+    folder: &Path,
+    report: &mut Report,
+) -> Result<(), EvaluateError> {
+    let truths = truths(args, folder)?;
     for model in lens.manifest.models().iter().filter(|m| m.role == Role::Detector) {
         let with = SetSpec { detector: model.name.clone(), ..set.clone() };
-        let open = || lens.open(&with, Zone::default());
-        let found = parallel::map("detecting faces", &truths, args.threads.into(), open, |vision, truth| {
-            let path = folder.join("images").join(&truth.picture);
-            let picture = lens::load(&path)?;
-            let frame = picture
-                .as_frame(crate::domain::Mono(0))
-                .map_err(|source| EvaluateError::Picture { path, source })?;
-            let found = vision.detect(frame, LEAST_SCORE)?;
-            Ok(found.iter().map(|d| Found { bbox: d.bbox, score: d.score }).collect::<Vec<_>>())
-        })?;
+        let found = find_faces(args, lens, &with, folder, &truths)?;
         let mut curves = Vec::new();
         for sizes in Sizes::ALL {
             let (ap, [recall, precision], curve) =
@@ -375,88 +436,4 @@ fn detect(
         }
     }
     Ok(())
-}
-
-/// Why nothing could be measured.
-#[derive(Debug, thiserror::Error)]
-pub enum EvaluateError {
-    /// No data was named.
-    #[error("say what to measure: --pairs CSV --images DIR, --detection DIR, or --pad DIR; see --help")]
-    NothingAsked,
-    /// The data named holds nothing of use.
-    #[error("there are no {0} in the data given")]
-    Nothing(&'static str),
-    /// A file or folder.
-    #[error("{} cannot be read: {source}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A picture that a pair names.
-    #[error("the pairs name {}, which is not there; check --images", path.display())]
-    Missing {
-        /// Which.
-        path: PathBuf,
-    },
-    /// A picture that cannot be decoded.
-    #[error("{}: {source}", path.display())]
-    Picture {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: PictureError,
-    },
-    /// The list of pairs.
-    #[error("{}, line {line}: {what}", path.display())]
-    Pairs {
-        /// Which.
-        path: PathBuf,
-        /// Where, from 1.
-        line: usize,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// The marked faces.
-    #[error("{}, line {line}: {what}", path.display())]
-    Truth {
-        /// Which.
-        path: PathBuf,
-        /// Where, from 1.
-        line: usize,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// A plot.
-    #[error("the plot {} cannot be written: {what}", path.display())]
-    Plot {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        what: String,
-    },
-    /// The manifest.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// The models.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// A network.
-    #[error(transparent)]
-    Vision(#[from] VisionError),
-    /// The gallery.
-    #[error(transparent)]
-    Gallery(#[from] crate::matching::GalleryError),
-    /// The thresholds.
-    #[error(transparent)]
-    OpenSet(#[from] OpenSetError),
-    /// The score calibration.
-    #[error("the scores cannot be calibrated on so few people: {0}")]
-    Calibration(#[from] CalibrationError),
-    /// Standard output.
-    #[error("the result cannot be written: {0}")]
-    Output(#[from] std::io::Error),
 }

@@ -163,6 +163,22 @@ pub(super) fn evaluate(pairs: &[Pair], scores: &[Option<Cosine>]) -> (Verificati
     (report, genuine, impostor)
 }
 
+/// Which pairs are told right, with the thresholds that the other folds choose.
+pub(super) fn right(pairs: &[Pair], scores: &[Option<Cosine>]) -> Vec<bool> {
+    let folds = folds(pairs, &groups(pairs), FOLDS);
+    let choose = |fold: usize| {
+        let (mut genuine, mut impostor) = (Histogram::new(), Histogram::new());
+        for p in (0..pairs.len()).filter(|p| folds[*p] != fold) {
+            let side = if pairs[p].same { &mut genuine } else { &mut impostor };
+            side.add(scores[p], 1.0);
+        }
+        most_accurate(&genuine, &impostor)
+    };
+    let thresholds: Vec<Edge> = (0..FOLDS).map(choose).collect();
+    let accepted = |p: usize| scores[p].is_some_and(|s| thresholds[folds[p]].reached_by(s));
+    (0..pairs.len()).map(|p| accepted(p) == pairs[p].same).collect()
+}
+
 /// Groups that have a pair of the kind.
 fn linked(pairs: &[Pair], groups: &[usize], same: bool) -> u64 {
     let mut with: Vec<_> = pairs.iter().zip(groups).filter(|(p, _)| p.same == same).map(|(_, g)| g).collect();
