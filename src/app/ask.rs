@@ -59,6 +59,7 @@ pub(super) fn alone(common: &Common, request: wire::Command) -> Result<Result<Re
         data: common.data.clone(),
         door_id: DoorId(1),
         settings: Config::settings(common.config.as_deref())?,
+        booth: None,
     };
     let eyes = LazyEyes::new(move || models.open(&config));
     let desk = Desk::new(house, Box::new(eyes), None).map_err(wiring::WiringError::from)?;

@@ -5,6 +5,7 @@
 //! one line that says what to do.
 
 pub mod attendance;
+pub mod booth;
 pub mod cli;
 pub mod commands;
 pub mod config;

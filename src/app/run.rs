@@ -72,6 +72,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
         data: common.data.clone(),
         door_id: DOOR,
         settings: Config::settings(common.config.as_deref())?,
+        booth: None,
     };
     let mut gate = Gate::new(config.gate.clone());
     gate.set_rules(recognition.standings().rules().book());

@@ -6,6 +6,7 @@
 //! identification go through `vision::Vision::examine`, the same code and thresholds as the walk-up; whatever
 //! changes people changes the gallery in memory before it answers; changes of people happen one after the other.
 
+mod camera;
 mod collections;
 mod enroll;
 mod look;
@@ -26,6 +27,7 @@ use crate::ports::Clock;
 use crate::store::{Store, StoreError};
 use crate::vision::{Examined, LiveRule, Purpose, Vision};
 
+use super::booth::Booth;
 use super::identity::Identity;
 use super::recognition::{ExamineError, Recognition, RecognitionError};
 use super::tokens::Tokens;
@@ -79,6 +81,8 @@ pub struct House {
     pub door_id: DoorId,
     /// Every setting in force, as JSON.
     pub settings: String,
+    /// The camera's work for commands; the running door has one.
+    pub booth: Option<Arc<Booth>>,
 }
 
 /// Everything a handler works with; shared by all transports.
@@ -153,11 +157,13 @@ impl Desk {
             Command::Compare(compare) => self.compare(caller, &compare),
             Command::Live(query) => self.live(caller, &query),
             Command::OneToN(question) => self.one_to_n(caller, question),
-            Command::EnrolCamera(_)
-            | Command::CameraProgress
-            | Command::EnrolCancel
-            | Command::StartSession(_)
-            | Command::GetSession(_) => Err(no_camera()),
+            Command::EnrolCamera(wish) => self.enrol_camera(caller, wish),
+            Command::CameraProgress => self.booth()?.progress(self.house.clock.now().mono).map(Reply::Camera),
+            Command::EnrolCancel => self.booth()?.cancel().map(Reply::Camera),
+            Command::StartSession(start) => self.start_session(start),
+            Command::GetSession(id) => {
+                self.booth()?.session(&id, self.house.clock.now().mono).map(Reply::Session)
+            }
             Command::ListEvents(query) => self.list_events(&query),
             Command::VerifyEvents => self.verify_events(),
             Command::Status => self.status(),
@@ -228,10 +234,6 @@ impl Operations for Desk {
     fn mono_ms(&self) -> u64 {
         self.house.clock.now().mono.0
     }
-}
-
-fn no_camera() -> Refusal {
-    Refusal::new(Code::Unavailable, "no camera runs here; start the door with: ostiary run --board FILE")
 }
 
 impl From<StoreError> for Refusal {

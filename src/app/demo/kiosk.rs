@@ -242,6 +242,7 @@ impl Kiosk {
             data: self.data.clone(),
             door_id: DOOR,
             settings: String::new(),
+            booth: None,
         };
         let models = wiring::Models::find(config)?;
         let with = Arc::clone(config);

@@ -59,6 +59,7 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         data: data.clone(),
         door_id: DOOR,
         settings: String::new(),
+        booth: None,
     };
     out.line("enrolling")?;
     let cast = {

@@ -104,6 +104,7 @@ impl ControlLoop {
             }
             Message::Told(input) => self.hands.feed(input, now),
             Message::Rules(book) => self.hands.set_rules(&book, now),
+            Message::Screen(screen) => self.hands.show(screen),
             Message::ClockStep(by_ms) => self.hands.feed(Input::ClockStep { by_ms }, now),
             Message::Order(order, by, reply) => {
                 if let Some(operator) = order {

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use crate::app::booth::Booth;
 use crate::app::commands::Eyes;
 use crate::app::latest::{Consumer, FrameBuffer, Wait};
 use crate::app::recognition::{self, ExamineError, Recognition};
 use crate::app::supervisor::{Loop, Stamps};
-use crate::domain::{Embedding, Frame, Look, Match, Millis};
+use crate::domain::{Embedding, Frame, Look, Match, Millis, Mono};
 use crate::picture::Picture;
 use crate::ports::Clock;
 use crate::vision::{Examined, LiveRule, Purpose, Stage, Timings, Vision};
@@ -25,6 +26,9 @@ const TURN: Duration = Duration::from_millis(100);
 /// An older frame counts as no frame (SPEC 1).
 const MAX_FRAME_AGE: Millis = Millis(500);
 const QUEUE: usize = 4;
+/// After an examination, while somebody is there, the frames have the thread for so many times as long: a flood of commands takes at most a
+/// quarter of it.
+const FRAMES_SHARE: u64 = 3;
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// A picture to be examined, and where the result goes.
@@ -74,6 +78,11 @@ pub(super) struct EyesThread {
     seen: Arc<Seen>,
     times: StageTimes,
     size: Option<(u32, u32)>,
+    booth: Arc<Booth>,
+    /// Whether the newest look saw a face.
+    somebody: bool,
+    /// Until when frames come first.
+    frames_first: Mono,
 }
 
 impl EyesThread {
@@ -86,11 +95,25 @@ impl EyesThread {
         recognition: Arc<Recognition>,
         clock: Arc<dyn Clock>,
         seen: Arc<Seen>,
+        booth: Arc<Booth>,
     ) -> (Self, RemoteEyes) {
         let (queue, examinations) = sync_channel(QUEUE);
         let times = StageTimes::default();
         (
-            Self { vision, frames, examinations, looks, recognition, clock, seen, times, size: None },
+            Self {
+                vision,
+                frames,
+                examinations,
+                looks,
+                recognition,
+                clock,
+                seen,
+                times,
+                size: None,
+                booth,
+                somebody: false,
+                frames_first: Mono(0),
+            },
             RemoteEyes { queue },
         )
     }
@@ -99,10 +122,17 @@ impl EyesThread {
     pub(super) fn run(mut self, stamps: &Stamps) -> StageTimes {
         loop {
             stamps.stamp(Loop::Vision, self.clock.now().mono);
-            if let Ok(e) = self.examinations.try_recv() {
+            let begun = self.clock.now().mono;
+            if begun >= self.frames_first
+                && let Ok(e) = self.examinations.try_recv()
+            {
                 let result = recognition::examine(&mut self.vision, &e.picture, e.purpose, e.rule);
                 // An asker who gave up is no error.
                 let _ = e.reply.try_send(result);
+                let ended = self.clock.now().mono;
+                if self.somebody {
+                    self.frames_first = ended.after(Millis(ended.since(begun).0 * FRAMES_SHARE));
+                }
             }
             match self.frames.wait(TURN) {
                 Wait::Nothing => {}
@@ -110,10 +140,30 @@ impl EyesThread {
                 Wait::Frame(buffer) if self.clock.now().mono.since(buffer.meta.captured) > MAX_FRAME_AGE => {}
                 Wait::Frame(buffer) => {
                     let recognition = &self.recognition;
-                    let Some(look) = look(&mut self.vision, buffer, &mut |probe| recognition.search(probe))
-                    else {
+                    let mut live: Option<Embedding> = None;
+                    let mut search = |probe: &Embedding| {
+                        live = Some(probe.clone());
+                        recognition.search(probe)
+                    };
+                    let Some(look) = look(&mut self.vision, buffer, &mut search) else {
                         continue;
                     };
+                    if self.booth.is_active()
+                        && let Ok(frame) = Frame::new(&buffer.rgb, buffer.meta)
+                    {
+                        let calibration = recognition.policy().calibration();
+                        let now = self.clock.now().mono;
+                        let attention =
+                            self.booth.saw(&mut self.vision, frame, &look, live.as_ref(), calibration, now);
+                        if let Some(screen) = attention.screen {
+                            // One that does not fit is drawn at the next change.
+                            let _ = self.looks.try_send(Message::Screen(screen));
+                        }
+                        if !attention.pass_on {
+                            self.seen.frames.fetch_add(1, Ordering::Relaxed);
+                            continue;
+                        }
+                    }
                     let size = (buffer.meta.width, buffer.meta.height);
                     if self.size != Some(size) {
                         let message = Message::FrameSize { width: size.0, height: size.1 };
@@ -121,6 +171,7 @@ impl EyesThread {
                             self.size = Some(size);
                         }
                     }
+                    self.somebody = look.faces > 0;
                     self.seen.frames.fetch_add(1, Ordering::Relaxed);
                     self.times.add(self.vision.timings());
                     let message = Message::Look(look);

@@ -119,6 +119,11 @@ impl Hands {
         self.feed(Input::Fault(Part::Board, clipped("the program ends")), now);
     }
 
+    /// Shows a screen that is not the gate's; the gate's next one follows it.
+    pub fn show(&mut self, screen: Screen) {
+        self.screens.show(screen);
+    }
+
     /// When the gate wants its next turn at the latest.
     #[must_use]
     pub fn due(&self) -> Option<Mono> {

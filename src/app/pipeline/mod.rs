@@ -30,6 +30,7 @@ use crate::ports::{Camera, Detail, Display, Door, Uplink};
 use crate::store::StoreError;
 use crate::vision::Vision;
 
+use super::booth::Booth;
 use super::commands::{Desk, House};
 use super::control::{self, Control};
 use super::latest;
@@ -66,6 +67,8 @@ pub enum Message {
         /// Rows.
         height: u32,
     },
+    /// The camera works for a command and the display says so.
+    Screen(Screen),
     /// How the link fares, where there is one, and how many events wait to leave.
     Link(Option<bool>, u32),
     /// The wall clock was set, by so many milliseconds.
@@ -154,7 +157,10 @@ pub enum PipelineError {
 /// # Errors
 /// See [`PipelineError`]. In every case the relay has been released.
 pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<Summary, PipelineError> {
-    let Parts { camera, door, display, vision, gate, house, uplink, .. } = parts;
+    let Parts { camera, door, display, vision, gate, mut house, uplink, .. } = parts;
+    let (booth, taken) = Booth::new();
+    let booth = Arc::new(booth);
+    house.booth = Some(Arc::clone(&booth));
     let (clock, store) = (Arc::clone(&house.clock), Arc::clone(&house.store));
     let recognition = Arc::clone(&house.recognition);
     let data = house.data.clone();
@@ -189,6 +195,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         Arc::clone(&recognition),
         Arc::clone(&clock),
         Arc::clone(&seen),
+        Arc::clone(&booth),
     );
     let capture_thread = capture::CaptureThread {
         camera,
@@ -222,6 +229,15 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
     if let Some(control) = control {
         let (desk, board) = (Arc::clone(&desk), Caller::board());
         spawn("commands", stamps.clone(), move |_| control.serve(|command| desk.handle(&board, command)))?;
+    }
+    {
+        let (desk, booth) = (Arc::clone(&desk), Arc::clone(&booth));
+        // Left alone at the end, as the thread above is: what it writes is committed or not.
+        spawn("booth", stamps.clone(), move |_| {
+            for person in taken {
+                booth.written(desk.enrol_taken(person));
+            }
+        })?;
     }
     let links = (parts.links)(&desk);
     let mut setup = parts.setup && desk.tokens().is_empty();

@@ -10,6 +10,10 @@ use crate::link::wire::{
     CameraProgress, CollectionView, DoorStatus, Erased, PersonView, Status, TokenIssued, TokenView,
 };
 
+mod board;
+
+pub(super) use board::*;
+
 /// A score as clients see it: four decimals, or nothing.
 pub(super) fn rounded(score: Option<f32>) -> Option<f64> {
     score.map(|score| (f64::from(score) * 1e4).round() / 1e4)
@@ -424,84 +428,4 @@ pub(super) fn one_to_n_answer() -> Value {
 
 pub(super) fn inserted() -> Value {
     closed(&["oneToNVerificationId"], json!({ "oneToNVerificationId": person_id() }))
-}
-
-// The board's own
-
-pub(super) fn status() -> Value {
-    reference("Status")
-}
-
-pub(super) fn door() -> Value {
-    reference("DoorStatus")
-}
-
-pub(super) fn seconds_body() -> Value {
-    closed(
-        &["mode"],
-        json!({
-            "mode": { "type": "string", "enum": ["normal", "unlocked", "lockdown"] },
-            "seconds": { "type": "integer", "minimum": 0, "maximum": 86_400, "default": 0 },
-        }),
-    )
-}
-
-pub(super) fn events() -> Value {
-    let event = object(
-        &["seq", "boot", "type", "time", "door", "hash"],
-        json!({ "seq": { "type": "integer" }, "type": text(), "time": text(), "person": { "type": ["string", "null"] } }),
-    );
-    let number = json!({ "type": "integer" });
-    closed(
-        &["events", "next", "newest"],
-        json!({ "events": { "type": "array", "items": event }, "next": number, "newest": number }),
-    )
-}
-
-pub(super) fn any_object() -> Value {
-    json!({ "type": "object" })
-}
-
-pub(super) fn token_new() -> Value {
-    let scopes: Vec<&str> = crate::link::wire::Scope::ALL.iter().map(|s| s.name()).collect();
-    closed(
-        &["name", "scopes"],
-        json!({
-            "name": text(),
-            "scopes": { "type": "array", "items": { "type": "string", "enum": scopes }, "minItems": 1 },
-            "expires": { "type": "string", "format": "date-time" },
-        }),
-    )
-}
-
-pub(super) fn token_issued() -> Value {
-    reference("TokenIssued")
-}
-
-pub(super) fn tokens() -> Value {
-    closed(&["tokens"], json!({ "tokens": { "type": "array", "items": reference("TokenView") } }))
-}
-
-pub(super) fn setup_body() -> Value {
-    closed(&["code"], json!({ "code": text(), "name": text() }))
-}
-
-pub(super) fn camera_body() -> Value {
-    let mut fields = profile();
-    if let Some(fields) = fields.as_object_mut() {
-        fields.remove("images");
-    }
-    fields["id"] = person_id();
-    fields["looks"] = json!({ "type": "integer", "minimum": 1, "maximum": 5, "default": 3 });
-    fields["within_s"] = json!({ "type": "integer", "minimum": 5, "maximum": 120, "default": 60 });
-    fields["allow_duplicate"] = json!({ "type": "boolean", "default": false });
-    object(&[], fields)
-}
-
-pub(super) fn camera() -> Value {
-    reference("CameraProgress")
-}
-
-pub(super) fn health() -> Value {
-    closed(&["status"], json!({ "status": { "const": "ok" } }))
 }
