@@ -204,12 +204,12 @@ fn look(mut vision: Vision, rgb: Vec<u8>) -> Result<Stage, String> {
 fn network(side: usize, file: &str) -> Result<Stage, String> {
     let bytes = fs::read(file).map_err(|e| format!("{file}: {e}"))?;
     let form = Pixels { width: side, height: side, mean: 0.0, scale: 1.0 };
-    let mut network = Network::load_for(&bytes, form).map_err(|e| e.to_string())?;
+    let mut network = Network::load(&bytes, form).map_err(|e| e.to_string())?;
     let pixels = pixels(side);
     let macs = network.steps().iter().map(|s| s.macs).sum();
     let touched = (bytes.len() + network.arena_bytes()) as u64;
     let run = move || {
-        black_box(network.run_pixels(black_box(&pixels))).expect("a run");
+        black_box(network.run(black_box(&pixels))).expect("a run");
     };
     Ok(Stage { run: Box::new(run), macs, bytes: touched })
 }

@@ -57,7 +57,7 @@ fn networks(manifest: &Manifest, set: &str, models: &Path) -> Vec<(Network, Vec<
         .map(|name| {
             let spec = manifest.model(name).unwrap();
             let bytes = fs::read(models.join(&spec.file)).unwrap();
-            let network = Network::load_for(&bytes, spec.input.pixels()).unwrap();
+            let network = Network::load(&bytes, spec.input.pixels()).unwrap();
             (network, vec![77; spec.input.shape().iter().product()])
         })
         .collect()
@@ -65,8 +65,8 @@ fn networks(manifest: &Manifest, set: &str, models: &Path) -> Vec<(Network, Vec<
 
 /// Allocations of one run.
 fn of_a_run((network, pixels): &mut (Network, Vec<u8>)) -> u64 {
-    (0..4).for_each(|_| assert!(network.run_pixels(pixels).is_ok()));
-    counted(|| assert!(network.run_pixels(pixels).is_ok()))
+    (0..4).for_each(|_| assert!(network.run(pixels).is_ok()));
+    counted(|| assert!(network.run(pixels).is_ok()))
 }
 
 fn manifest() -> Manifest {

@@ -33,7 +33,7 @@ const fn square(side: usize) -> Pixels {
 /// All outputs one after the other.
 fn answer(network: &mut Network, pixels: &[u8]) -> Vec<f32> {
     let count = network.output_count();
-    let outputs = network.run_pixels(pixels).expect("a sound network runs");
+    let outputs = network.run(pixels).expect("a sound network runs");
     (0..count).flat_map(|i| outputs.get(i).to_vec()).collect()
 }
 
@@ -47,7 +47,7 @@ fn integer_networks_answer_as_onnxruntime_does() {
             .iter()
             .map(|b| f32::from_le_bytes(*b))
             .collect();
-        let mut network = Network::load_for(&file, square(side)).unwrap();
+        let mut network = Network::load(&file, square(side)).unwrap();
         let got = answer(&mut network, &pixels);
         assert_eq!(got.len(), wanted.len(), "{name}");
         let worst = got.iter().zip(&wanted).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max);
@@ -78,7 +78,7 @@ fn every_set_of_kernels_gives_the_same_bits() {
 #[test]
 fn what_integers_do_not_cover_is_named() {
     for (name, side, _, integers) in NETWORKS {
-        let network = Network::load_for(&golden(&format!("{name}.onnx")), square(side)).unwrap();
+        let network = Network::load(&golden(&format!("{name}.onnx")), square(side)).unwrap();
         let islands: Vec<_> = network.steps().into_iter().filter(|s| s.island).collect();
         assert_eq!(islands.is_empty(), integers, "{name}: {islands:?}");
         if !integers {
@@ -92,8 +92,8 @@ fn a_second_picture_knows_nothing_of_the_first() {
     for (name, side, _, _) in NETWORKS {
         let file = golden(&format!("{name}.onnx"));
         let pixels = golden(&format!("{name}.in"));
-        let mut fresh = Network::load_for(&file, square(side)).unwrap();
-        let mut used = Network::load_for(&file, square(side)).unwrap();
+        let mut fresh = Network::load(&file, square(side)).unwrap();
+        let mut used = Network::load(&file, square(side)).unwrap();
         let white = vec![255; pixels.len()];
         answer(&mut used, &white);
         assert_eq!(answer(&mut used, &pixels), answer(&mut fresh, &pixels), "{name}");
@@ -121,11 +121,11 @@ proptest! {
         if let Some(cut) = cut {
             file.truncate(cut.index(file.len()) + 1);
         }
-        match Network::load_for(&file, square(side)) {
+        match Network::load(&file, square(side)) {
             Err(EngineError::Panicked) => prop_assert!(false, "loading panicked"),
             Err(_) => {}
             Ok(mut network) => {
-                let run = network.run_pixels(&vec![77; side * side * 3]).map(|_| ());
+                let run = network.run(&vec![77; side * side * 3]).map(|_| ());
                 prop_assert!(!matches!(run, Err(EngineError::Panicked)), "running panicked");
             }
         }

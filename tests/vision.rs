@@ -13,7 +13,7 @@ use common::need_shared;
 use ostiary::domain::{
     Cosine, Detection, Embedding, Frame, FrameMeta, LookVerdict, Match, Mono, QualityReason, Rect,
 };
-use ostiary::engine::Network;
+use ostiary::engine::{Network, Pixels};
 use ostiary::picture::{Limits, Picture, decode};
 use ostiary::vision::{Examined, Manifest, ModelError, ModelSet, Purpose, Trusted, Vision, VisionConfig};
 
@@ -349,8 +349,8 @@ fn damaged_real_models_give_errors_and_no_panic() {
     let models = need_shared!("models");
     let file = models.join("landmarks-regression-retail-0009/landmarks-regression-retail-0009.onnx");
     let whole = fs::read(file).unwrap();
-    let shape = [1, 3, 48, 48];
-    let input = vec![100.0; 3 * 48 * 48];
+    let shape = Pixels { width: 48, height: 48, mean: 0.0, scale: 1.0 };
+    let input = vec![100; 3 * 48 * 48];
     assert!(Network::load(&whole, shape).unwrap().run(&input).is_ok());
     for part in [1, 2, 10, 100, 1_000] {
         assert!(Network::load(&whole[..whole.len() / 2_000 * part], shape).is_err());

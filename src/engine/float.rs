@@ -53,20 +53,8 @@ impl FloatNet {
     /// # Errors
     /// When tract fails.
     pub(super) fn run(&mut self, pixels: &[u8], outputs: &mut [Vec<f32>]) -> Result<(), EngineError> {
+        let failed = |e: TractError| EngineError::Run(brief(&e));
         self.fill(pixels)?;
-        self.go(outputs)
-    }
-
-    /// The same on planes.
-    pub(super) fn run_planes(&mut self, planes: &[f32], outputs: &mut [Vec<f32>]) -> Result<(), EngineError> {
-        let failed = |e: TractError| EngineError::Run(brief(&e));
-        let Pixels { width, height, .. } = self.pixels;
-        self.input = Tensor::from_shape(&[1, 3, height, width], planes).map_err(failed)?.into_arc_tensor();
-        self.go(outputs)
-    }
-
-    fn go(&mut self, outputs: &mut [Vec<f32>]) -> Result<(), EngineError> {
-        let failed = |e: TractError| EngineError::Run(brief(&e));
         let values = self.state.run(tvec!(TValue::from_const(Arc::clone(&self.input)))).map_err(failed)?;
         if values.len() != outputs.len() {
             return Err(EngineError::OutputShape);

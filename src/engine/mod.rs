@@ -80,42 +80,8 @@ impl Network {
     ///
     /// # Errors
     /// When the file is too large, damaged, asks for what is not understood, or does not take that input.
-    pub fn load_for(bytes: &[u8], pixels: Pixels) -> Result<Self, EngineError> {
+    pub fn load(bytes: &[u8], pixels: Pixels) -> Result<Self, EngineError> {
         Self::load_with(bytes, pixels, kernels::chosen())
-    }
-
-    /// Reads an ONNX file and plans it for `input` (batch, channels, height, width).
-    ///
-    /// # Errors
-    /// As [`Network::load_for`].
-    pub fn load(bytes: &[u8], input: [usize; 4]) -> Result<Self, EngineError> {
-        if input[0] != 1 || input[1] != 3 {
-            return Err(EngineError::Refused("its input is no picture".into()));
-        }
-        Self::load_for(bytes, Pixels { width: input[3], height: input[2], mean: 0.0, scale: 1.0 })
-    }
-
-    /// Runs a network of floats on planes.
-    ///
-    /// # Errors
-    /// As [`Network::run_pixels`].
-    pub fn run(&mut self, planes: &[f32]) -> Result<Outputs<'_>, EngineError> {
-        let wanted = self.pixels.width * self.pixels.height * 3;
-        if planes.len() != wanted {
-            return Err(EngineError::InputLength { got: planes.len(), wanted });
-        }
-        if self.poisoned {
-            return Err(EngineError::Poisoned);
-        }
-        self.poisoned = true;
-        let Self { inner, outputs, .. } = self;
-        let run = catch_unwind(AssertUnwindSafe(|| match inner {
-            Inner::Integer(_) => Err(EngineError::Refused("it takes pixels".into())),
-            Inner::Float(net) => net.run_planes(planes, outputs),
-        }));
-        run.map_err(|_| EngineError::Panicked)??;
-        self.poisoned = false;
-        Ok(Outputs { values: &self.outputs })
     }
 
     /// The same with kernels of choice: for tests and comparisons.
@@ -240,7 +206,7 @@ impl Network {
     /// # Errors
     /// When the length is not that of the input, or the run fails; after a failure inside the network refuses to
     /// run again.
-    pub fn run_pixels(&mut self, pixels: &[u8]) -> Result<Outputs<'_>, EngineError> {
+    pub fn run(&mut self, pixels: &[u8]) -> Result<Outputs<'_>, EngineError> {
         self.run_observed(pixels, &mut |_| ())
     }
 

@@ -70,7 +70,7 @@ const EIGHT: Pixels = Pixels { width: 8, height: 8, mean: 0.0, scale: 1.0 };
 
 #[test]
 fn a_small_network_runs_and_reuses_its_input() {
-    let mut net = Network::load_for(&tiny("Relu"), EIGHT).unwrap();
+    let mut net = Network::load(&tiny("Relu"), EIGHT).unwrap();
     assert_eq!((net.output_count(), net.output_shape(0)), (1, &[1, 4, 8, 8][..]));
     assert_eq!(net.output_index("y"), Some(0));
     let place = |net: &Network| match &net.inner {
@@ -78,29 +78,29 @@ fn a_small_network_runs_and_reuses_its_input() {
         Inner::Integer(_) => panic!("a file without quantisation"),
     };
     let picture: Vec<u8> = (0..192).collect();
-    let first = net.run_pixels(&picture).unwrap().get(0).to_vec();
+    let first = net.run(&picture).unwrap().get(0).to_vec();
     let before = place(&net);
-    let again = net.run_pixels(&picture).unwrap().get(0).to_vec();
+    let again = net.run(&picture).unwrap().get(0).to_vec();
     assert_eq!(first, again);
     assert_eq!(before, place(&net), "the input buffer must be reused");
     assert!(first.iter().all(|v| *v >= 0.0) && first.iter().any(|v| *v > 0.0));
-    let short = net.run_pixels(&picture[1..]);
+    let short = net.run(&picture[1..]);
     assert!(matches!(short, Err(EngineError::InputLength { got: 191, wanted: 192 })));
 }
 
 #[test]
 fn what_is_no_model_is_refused() {
     let whole = tiny("Relu");
-    assert!(matches!(Network::load_for(&[], EIGHT), Err(EngineError::Empty)));
-    assert!(Network::load_for(b"<html>404</html>", EIGHT).is_err());
+    assert!(matches!(Network::load(&[], EIGHT), Err(EngineError::Empty)));
+    assert!(Network::load(b"<html>404</html>", EIGHT).is_err());
     let higher = Pixels { height: 9, ..EIGHT };
-    assert!(matches!(Network::load_for(&whole, higher), Err(EngineError::InputShape { .. })));
+    assert!(matches!(Network::load(&whole, higher), Err(EngineError::InputShape { .. })));
     let nowhere = Pixels { width: 0, ..EIGHT };
-    assert!(matches!(Network::load_for(&whole, nowhere), Err(EngineError::Refused(_))));
-    assert!(matches!(Network::load_for(&tiny("Loop"), EIGHT), Err(EngineError::Refused(_))));
-    assert!(matches!(Network::load_for(&vec![0; MAX_MODEL_BYTES + 1], EIGHT), Err(EngineError::TooLarge(_))));
+    assert!(matches!(Network::load(&whole, nowhere), Err(EngineError::Refused(_))));
+    assert!(matches!(Network::load(&tiny("Loop"), EIGHT), Err(EngineError::Refused(_))));
+    assert!(matches!(Network::load(&vec![0; MAX_MODEL_BYTES + 1], EIGHT), Err(EngineError::TooLarge(_))));
     for cut in 1..whole.len() {
-        assert!(Network::load_for(&whole[..cut], EIGHT).is_err(), "cut at {cut}");
+        assert!(Network::load(&whole[..cut], EIGHT).is_err(), "cut at {cut}");
     }
 }
 
@@ -112,8 +112,8 @@ fn flipped_bits_never_panic() {
         let mut bent = whole.clone();
         bent[bit / 8] ^= 1 << (bit % 8);
         // Loading may succeed (a weight changed); then running must give an answer or an error.
-        if let Ok(mut net) = Network::load_for(&bent, EIGHT) {
-            let _ = net.run_pixels(&picture);
+        if let Ok(mut net) = Network::load(&bent, EIGHT) {
+            let _ = net.run(&picture);
         }
     }
 }
@@ -157,7 +157,7 @@ fn a_small_file_cannot_ask_for_much_memory() {
         }),
         ..pb::ModelProto::default()
     };
-    let refused = Network::load_for(&model.encode_to_vec(), EIGHT);
+    let refused = Network::load(&model.encode_to_vec(), EIGHT);
     let Err(EngineError::Refused(why)) = refused else { panic!("{refused:?}") };
     assert!(why.contains("not fit into memory"), "{why}");
 }
@@ -166,6 +166,6 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
     fn any_bytes_are_refused_or_run(bytes in proptest::collection::vec(0_u8.., 0..512)) {
-        let _ = Network::load_for(&bytes, EIGHT);
+        let _ = Network::load(&bytes, EIGHT);
     }
 }

@@ -83,7 +83,7 @@ impl Detector {
         let (pixels, layout) = self.letterboxer.fill(frame);
         let outputs = self
             .network
-            .run_pixels(pixels)
+            .run(pixels)
             .map_err(|source| VisionError::Engine { role: Role::Detector, source })?;
         self.candidates.clear();
         for head in &self.heads {

@@ -102,7 +102,7 @@ impl Embedder {
 
     fn run(&mut self, face: &AlignedFace, mirrored: bool) -> Result<Outputs<'_>, VisionError> {
         let pixels = prepared(face, self.input, mirrored, &mut self.cropper, &mut self.pixels);
-        self.network.run_pixels(pixels).map_err(|source| VisionError::Engine { role: Role::Embedder, source })
+        self.network.run(pixels).map_err(|source| VisionError::Engine { role: Role::Embedder, source })
     }
 }
 

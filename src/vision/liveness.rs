@@ -164,7 +164,7 @@ impl PassiveNet {
         let crop = around(bbox, self.crop, frame.width() as usize, frame.height() as usize);
         let outputs = self
             .network
-            .run_pixels(self.cropper.fill(frame, crop))
+            .run(self.cropper.fill(frame, crop))
             .map_err(|source| VisionError::Engine { role: Role::Liveness, source })?;
         Ok(softmax(outputs.get(0), self.live_class, self.classes))
     }

@@ -38,7 +38,7 @@ impl ModelSet {
         let mut take = |name: &str, role: Role| -> Result<(&ModelSpec, Network, Shapes), ModelError> {
             let spec = manifest.member(set, name, role)?;
             let bytes = find(spec, folders)?;
-            let network = Network::load_for(&bytes, spec.input.pixels())
+            let network = Network::load(&bytes, spec.input.pixels())
                 .map_err(|source| ModelError::Engine { model: spec.name.clone(), source })?;
             members.push((spec.name.clone(), spec.sha256));
             let shapes = (0..network.output_count()).map(|i| format!("{:?}", network.output_shape(i)));

@@ -49,7 +49,7 @@ impl Refiner {
         let crop = Crop { x: x as usize, y: y as usize, width: side as usize, height: side as usize };
         let outputs = self
             .network
-            .run_pixels(self.cropper.fill(frame, crop))
+            .run(self.cropper.fill(frame, crop))
             .map_err(|source| VisionError::Engine { role: Role::Landmarks, source })?;
         let values = outputs.get(0);
         if values.len() != 10 || !values.iter().all(|v| (0.0..=1.0).contains(v)) {

@@ -133,7 +133,7 @@ pub(super) fn run(
     let made = quantize::quantize(&bytes, &samples, &options)?;
     bar.finish_and_clear();
     // What this program cannot load itself is no use to its installer.
-    Network::load_for(&made.bytes, pixels).map_err(quantize::QuantizeError::from)?;
+    Network::load(&made.bytes, pixels).map_err(quantize::QuantizeError::from)?;
     write(&args.out, &made.bytes)?;
     let sha256 = ModelId(Sha256::digest(&made.bytes).into()).to_string();
     let entry = if args.entry { Some(entry(models, model, &args.out, &sha256)?) } else { None };

@@ -68,7 +68,7 @@ impl Default for Options {
 /// Samples of the network's input.
 #[derive(Clone, Copy)]
 pub struct Samples<'a> {
-    /// Pictures as [`Network::run_pixels`](super::Network::run_pixels) takes them; the last eighth is kept for checking.
+    /// Pictures as [`Network::run`](super::Network::run) takes them; the last eighth is kept for checking.
     pub pictures: &'a [Vec<u8>],
     /// What the network takes, and how pixels become its values.
     pub pixels: Pixels,

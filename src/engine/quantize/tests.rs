@@ -175,11 +175,11 @@ fn quantised(bytes: &[u8], options: &Options) -> Result<Quantized, QuantizeError
 
 /// Amplitude of the difference between two networks' outputs in relation to the first one's.
 fn apart(a: &[u8], b: &[u8]) -> f64 {
-    let [mut a, mut b] = [a, b].map(|bytes| Network::load_for(bytes, PIXELS).unwrap());
+    let [mut a, mut b] = [a, b].map(|bytes| Network::load(bytes, PIXELS).unwrap());
     let mut deviation = walk::Deviation::default();
     for picture in pictures(16, 77) {
-        let float = a.run_pixels(&picture).unwrap().get(0).to_vec();
-        deviation.add(&float, b.run_pixels(&picture).unwrap().get(0));
+        let float = a.run(&picture).unwrap().get(0).to_vec();
+        deviation.add(&float, b.run(&picture).unwrap().get(0));
     }
     deviation.relative()
 }
@@ -200,7 +200,7 @@ fn a_rich_network_works_on_bytes_and_stays_close() {
 #[test]
 fn the_engine_runs_all_of_it_in_integers() {
     let made = quantised(&rich(4), &Options::default()).unwrap();
-    let network = Network::load_for(&made.bytes, PIXELS).unwrap();
+    let network = Network::load(&made.bytes, PIXELS).unwrap();
     let islands: Vec<_> = network.steps().into_iter().filter(|s| s.island).collect();
     assert!(islands.is_empty(), "{islands:?}");
 }
