@@ -473,9 +473,9 @@ mod tests {
             let said = Rules::read(text).unwrap_err().to_string();
             assert!(said.contains(wanted), "{text}: {said}");
         }
-        let many: String = (0..256).map(|i| format!("[schedules.s{i:03}]\n")).collect();
+        let many = (0..256).map(|i| format!("[schedules.s{i:03}]\n")).collect::<Vec<_>>().concat();
         assert!(Rules::read(&many).unwrap_err().to_string().contains("there may be 255"));
-        let many: String = (0..129).map(|i| format!("[levels.s{i:03}]\n")).collect();
+        let many = (0..129).map(|i| format!("[levels.s{i:03}]\n")).collect::<Vec<_>>().concat();
         assert!(Rules::read(&many).unwrap_err().to_string().contains("there may be 128"));
     }
 
