@@ -4,6 +4,7 @@
 //! operation does (`app/commands` handles it, behind [`wire::Operations`]), storage, recognition, the door.
 //! Invariant: a link can be absent, slow or hostile and the door neither waits for it nor opens by its failure.
 
+pub mod fleet;
 pub mod http;
 pub mod mqtt;
 pub mod wire;
