@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo kiosk-demo test kernels-long test-aarch64 count-aarch64 check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo kiosk-demo test chaos kernels-long test-aarch64 count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -33,6 +33,9 @@ kiosk-demo: build ## A morning at an attendance kiosk, on a fast clock; needs ne
 
 test: bootstrap ## Every test; ends with the numbers of passed, failed and skipped
 	@scripts/test $(ARGS)
+
+chaos: bootstrap ## Kill the program 200 times at its work with a real broker; nothing it promised may be lost
+	@OSTIARY_KILLS=200 scripts/test --test mqtt kill
 
 kernels-long: bootstrap ## Every set of integer kernels against the reference, 20,000 random cases a property
 	@OSTIARY_KERNEL_CASES=$${OSTIARY_KERNEL_CASES:-20000} cargo test --locked --lib engine::kernels

@@ -7,10 +7,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/program.rs"]
+mod program;
 
 mod broker;
 mod delivery;
 mod house;
+mod kill;
 mod orders;
 mod proxy;
 mod talk;
