@@ -19,6 +19,7 @@ use crate::link::wire::{
     PersonQuery, Photo, Profile, Refusal, Reply, TokenNew,
 };
 use crate::picture::Limits;
+use crate::store;
 
 use super::cli::{Command, Common, DoorCommand, EnrollArgs, EventsCommand, PersonsCommand, TokensCommand};
 use super::commands::{Desk, House, LazyEyes};
@@ -33,6 +34,9 @@ pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<An
         Command::Persons(PersonsCommand::Export { output, .. }) => output.clone(),
         _ => None,
     };
+    if let Command::Events(EventsCommand::Verify { file: Some(file), key: Some(key) }) = &command {
+        return verify_log(file, key, out);
+    }
     let command = match ask_rules::requests(command)? {
         Ok((requests, show)) => return ask_rules::run(common, requests, &show, out),
         Err(other) => other,
@@ -43,6 +47,33 @@ pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<An
         None => alone(common, request)?,
     };
     print(answer.map_err(taught)?, export_to.as_deref(), out)
+}
+
+/// Proves a copied log whole, away from the door.
+fn verify_log(file: &Path, key: &str, out: &mut Out) -> Result<Answer, AppError> {
+    let wrong = || Refusal::invalid("key", "--key takes the 64 hex digits that ostiary events verify prints");
+    let digits: Vec<u8> = (0..key.len())
+        .step_by(2)
+        .map_while(|i| key.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect();
+    let bytes: [u8; 32] = digits.try_into().map_err(|_| wrong())?;
+    if wire::hex(&bytes) != key {
+        return Err(wrong().into());
+    }
+    let text = std::fs::read_to_string(file).map_err(|e| AppError::File(file.display().to_string(), e))?;
+    let found = store::verify_log(text.lines(), &bytes)
+        .map_err(|e| Refusal::new(Code::InvalidParameter, format!("{}: {e}", file.display())))?;
+    let store::Verified { first, proven, events, tail, signatures } = found;
+    out.line(format_args!(
+        "proven: {events} events, {first} to {proven}, by {signatures} signatures; {tail} behind the last signature"
+    ))?;
+    if out.json() {
+        out.document(&serde_json::json!({
+            "chain": "whole", "events": events, "first": first, "proven": proven, "tail": tail,
+            "signatures": signatures,
+        }))?;
+    }
+    Ok(Answer::Yes)
 }
 
 /// Opens the gallery for this one request.
@@ -97,7 +128,7 @@ fn request(command: Command) -> Result<wire::Command, AppError> {
         Command::Events(EventsCommand::List { from, limit }) => {
             wire::Command::ListEvents(EventQuery { from, limit, ..EventQuery::default() })
         }
-        Command::Events(EventsCommand::Verify) => wire::Command::VerifyEvents,
+        Command::Events(EventsCommand::Verify { .. }) => wire::Command::VerifyEvents,
         Command::Door(order) => wire::Command::Door(match order {
             DoorCommand::State => DoorOrder::State,
             DoorCommand::Open => DoorOrder::Open,
@@ -218,10 +249,10 @@ fn print(reply: Reply, export_to: Option<&Path>, out: &mut Out) -> Result<Answer
                 out.raw(format!("{event}\n").as_bytes())?;
             }
         }
-        Reply::Chain { events } => {
-            out.line(format_args!("the chain holds over {events} events"))?;
+        Reply::Chain { events, key } => {
+            out.line(format_args!("the chain holds over {events} events, and every signature is by {key}"))?;
             if out.json() {
-                out.document(&serde_json::json!({ "chain": "whole", "events": events }))?;
+                out.document(&serde_json::json!({ "chain": "whole", "events": events, "key": key }))?;
             }
         }
         Reply::Status(r) => out.result(&*r)?,

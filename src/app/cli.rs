@@ -236,8 +236,15 @@ pub enum EventsCommand {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
         limit: u16,
     },
-    /// Check the chain of the whole journal.
-    Verify,
+    /// Check the chain and the signatures of the whole journal, or of a copied log.
+    Verify {
+        /// A log as `events list` prints it, one event a line, instead of this door's journal.
+        #[arg(long, value_name = "LOG", requires = "key")]
+        file: Option<PathBuf>,
+        /// The device's public key, 64 hex digits, as `events verify` prints it at the door.
+        #[arg(long, value_name = "HEX", requires = "file")]
+        key: Option<String>,
+    },
 }
 
 /// What to do with the door.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ed25519_dalek::{Signer as _, SigningKey};
 use zeroize::Zeroizing;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Signer, Store, StoreError};
 
 const DOCUMENT: &str = "identity";
 
@@ -45,6 +45,17 @@ impl Identity {
     /// As [`Identity::sign`].
     pub fn public_key(&self) -> Result<[u8; 32], StoreError> {
         self.with(|key| key.verifying_key().to_bytes())
+    }
+
+    /// What signs the journal with this key, apart from the store that keeps it.
+    ///
+    /// # Errors
+    /// As [`Identity::sign`].
+    pub fn signer(&self) -> Result<Signer, StoreError> {
+        self.with(|key| -> Signer {
+            let key = key.clone();
+            Box::new(move |message| key.sign(message).to_bytes())
+        })
     }
 
     fn with<T>(&self, work: impl FnOnce(&SigningKey) -> T) -> Result<T, StoreError> {

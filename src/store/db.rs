@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{fmt, io};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
@@ -21,6 +21,7 @@ use super::key::SealKey;
 use super::medium::{FileMedium, Medium, Part};
 use super::schema::{Extra, GALLERY_ID_BYTES, State, name};
 use super::seal::Sealer;
+use super::signed::Signer;
 use super::txn::{Draft, View};
 use crate::domain::{BootId, PersonId};
 
@@ -64,6 +65,7 @@ pub struct Store {
     pub(super) options: Options,
     pub(super) boot: BootId,
     opening: Opening,
+    pub(super) signer: OnceLock<Signer>,
     shared: RwLock<Shared>,
 }
 
@@ -119,7 +121,7 @@ impl Store {
             return Err(StoreError::InUse(medium.name()));
         }
         let opening = shared.attach(&*medium, options)?;
-        Ok(Self { medium, options, boot, opening, shared: RwLock::new(shared) })
+        Ok(Self { medium, options, boot, opening, signer: OnceLock::new(), shared: RwLock::new(shared) })
     }
 
     /// What opening had to do.
@@ -156,6 +158,7 @@ impl Store {
                 extra: shared.extra.clone(),
                 boot: self.boot,
                 capacity: self.options.journal_capacity,
+                signer: self.signer.get(),
                 added: None,
                 removed: Vec::new(),
             };

@@ -118,6 +118,10 @@ pub enum StoreError {
     #[error("the journal is not whole: event {} does not follow from the one before it", .0.0)]
     BrokenChain(EventSeq),
 
+    /// A signature in the journal is not this device's.
+    #[error("the journal is not this device's: the signature at event {} does not hold", .0.0)]
+    BadSignature(EventSeq),
+
     /// Bytes of a deleted person are still in the file.
     #[error(
         "{occurrences} traces of the deleted person are still in the gallery file; the erasure is tried again at the next start"
@@ -204,6 +208,7 @@ impl StoreError {
             | Self::BadCrop { .. }
             | Self::AckAhead { .. }
             | Self::BrokenChain(_)
+            | Self::BadSignature(_)
             | Self::NotErased { .. }
             | Self::Random(_) => false,
         }

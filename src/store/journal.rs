@@ -2,8 +2,8 @@
 //!
 //! Owns: numbering, the chain, the canonical form, the bound and the record of a loss. Does not own: transport.
 //! Invariants: an event is committed together with what caused it; numbers start at 1 and have no gap; each event
-//! holds the hash of the one before it. Signed blocks are not here yet: the chain shows that a log is whole and in
-//! order to whoever knows its head, not who wrote it.
+//! holds the hash of the one before it; the last event of each append carries the device's signature over the chain up
+//! to it (`signed`), so that a copied log can be shown to be whole and this device's.
 //! Bound: `Options::journal_capacity`; when full the oldest go, confirmed ones first because they are older. What
 //! goes unconfirmed is counted and said in a `log_gap` event.
 
@@ -17,8 +17,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::db::Store;
 use super::error::{Result, StoreError, corrupt};
-use super::record::{Entry, EntryRecord, decode, encode};
-use super::schema::{JOURNAL, Place, name};
+use super::record::{Blob, Entry, EntryRecord, SignedRecord, decode_entry, encode};
+use super::schema::{JOURNAL, Place, RECORD_SIGNED, name};
+use super::signed::{block_message, holds};
 use super::txn::{Draft, View};
 use crate::domain::{BootId, Event, EventKind, EventSeq, Utc};
 
@@ -102,6 +103,14 @@ impl Store {
     /// # Errors
     /// `BrokenChain` names the first event that does not follow; `Corrupt` when a record does not open.
     pub fn verify_chain(&self) -> Result<u64> {
+        self.verify_signed(None)
+    }
+
+    /// As [`Store::verify_chain`], and that every signature in it is by that Ed25519 key.
+    ///
+    /// # Errors
+    /// As there, and `BadSignature`.
+    pub fn verify_signed(&self, key: Option<&[u8; 32]>) -> Result<u64> {
         self.read(|view| {
             let (mut previous, mut count) = (None, 0_u64);
             let mut next = view.state.first_seq;
@@ -111,6 +120,11 @@ impl Store {
                     let follows = previous.is_none_or(|hash| hash == entry.prev_hash);
                     if !follows || entry.hash != chain_hash(&canonical_body(entry)) {
                         return Err(StoreError::BrokenChain(entry.seq));
+                    }
+                    if let (Some(key), Some(signature)) = (key, &entry.signature)
+                        && !holds(key, entry.seq.0, &entry.hash, signature)
+                    {
+                        return Err(StoreError::BadSignature(entry.seq));
                     }
                     previous = Some(entry.hash);
                     count += 1;
@@ -132,14 +146,14 @@ impl Draft<'_> {
     /// Adds events to this transaction.
     pub(super) fn append(&mut self, events: &[Event]) -> Result<Range<EventSeq>> {
         let first = EventSeq(self.state.next_seq);
-        for event in events {
+        for (i, event) in events.iter().enumerate() {
             self.make_room(event)?;
-            self.push(event)?;
+            self.push(event, i + 1 == events.len())?;
         }
         Ok(first..EventSeq(self.state.next_seq))
     }
 
-    fn push(&mut self, event: &Event) -> Result<()> {
+    fn push(&mut self, event: &Event, ends: bool) -> Result<()> {
         let seq = self.state.next_seq;
         let mut entry = Entry {
             seq: EventSeq(seq),
@@ -147,10 +161,18 @@ impl Draft<'_> {
             event: event.clone(),
             prev_hash: self.state.head,
             hash: [0; 32],
+            signature: None,
         };
         entry.hash = chain_hash(&canonical_body(&entry));
         let record = EntryRecord::new(entry.boot, event, entry.prev_hash, entry.hash);
-        self.put(JOURNAL, name::JOURNAL, seq, &encode(name::JOURNAL, &record)?)?;
+        match self.signer.filter(|_| ends) {
+            Some(sign) => {
+                let signature = Blob(sign(&block_message(seq, &entry.hash)).to_vec());
+                let plain = encode(name::JOURNAL, &SignedRecord { entry: record, signature })?;
+                self.put_version(JOURNAL, name::JOURNAL, seq, RECORD_SIGNED, &plain)?;
+            }
+            None => self.put(JOURNAL, name::JOURNAL, seq, &encode(name::JOURNAL, &record)?)?,
+        }
         self.state.head = entry.hash;
         self.state.next_seq = seq + 1;
         Ok(())
@@ -179,7 +201,7 @@ impl Draft<'_> {
                 "{lost} events lost before they were confirmed, {lost_from} to {}",
                 end - 1
             ));
-            self.push(&gap)?;
+            self.push(&gap, false)?;
         }
         Ok(())
     }
@@ -204,13 +226,14 @@ impl View<'_> {
             }
             let (version, plain) =
                 self.sealer.open(&Place { table: name::JOURNAL, key: &seq.to_be_bytes() }, value.value())?;
-            let record: EntryRecord = decode(name::JOURNAL, version, &plain)?;
+            let (record, signature) = decode_entry(version, &plain)?;
             out.push(Entry {
                 seq: EventSeq(seq),
                 boot: BootId(record.boot),
                 event: record.event()?,
                 prev_hash: record.prev_hash,
                 hash: record.hash,
+                signature,
             });
             expected += 1;
         }
@@ -238,13 +261,18 @@ impl Entry {
     /// The canonical form with its hash: the one JSON text of this event, the same for ever and everywhere.
     ///
     /// Fields in this order, no spaces: `seq boot type time trust mono_ms door person reason cause detail
-    /// prev_hash hash`; absent ones are `null`. `hash` is SHA-256 of the text without the hash field.
+    /// prev_hash hash`, and `sig` where a block ends; absent ones are `null`. `hash` is SHA-256 of the text without
+    /// `hash` and `sig`.
     #[must_use]
     pub fn json(&self) -> String {
         let mut body = canonical_body(self);
         body.pop();
         body.push_str(",\"hash\":\"");
         body.push_str(&hex(&self.hash));
+        if let Some(signature) = &self.signature {
+            body.push_str("\",\"sig\":\"");
+            body.push_str(&hex(signature));
+        }
         body.push_str("\"}");
         body
     }
@@ -298,7 +326,7 @@ pub(super) fn rfc3339(utc: Utc) -> String {
     PRINTER.timestamp_to_string(&time)
 }
 
-fn chain_hash(body: &str) -> [u8; 32] {
+pub(super) fn chain_hash(body: &str) -> [u8; 32] {
     Sha256::digest(body.as_bytes()).into()
 }
 

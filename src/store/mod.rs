@@ -22,6 +22,7 @@ mod record;
 mod schema;
 mod seal;
 mod search;
+mod signed;
 mod standing;
 mod txn;
 
@@ -36,4 +37,5 @@ pub use people::{Counts, Crop, Filter, Held, Jpeg, MAX_IMAGE_BYTES, NewTemplate,
 pub use punches::{Correction, PunchLine, Record};
 pub use record::Entry;
 pub use schema::FORMAT_VERSION;
+pub use signed::{LogError, Signer, Verified, block_message, verify_log};
 pub use standing::{Access, Kept};

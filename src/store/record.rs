@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::error::{Result, StoreError, corrupt};
 use super::people::Held;
-use super::schema::{RECORD_V1, name};
+use super::schema::{RECORD_SIGNED, RECORD_V1, name};
 use crate::domain::{
     BootId, ClockTrust, Consent, DenyReason, DoorId, Embedding, Event, EventKind, EventSeq, GrantCause,
     ModelId, Mono, Now, Person, PersonId, PersonStatus, Template, TemplateId, TemplateSource, Utc,
@@ -250,6 +250,24 @@ impl EntryRecord {
     }
 }
 
+/// One event of the journal that ends a block, with the signature over the chain up to it: record version 2.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SignedRecord {
+    pub(super) entry: EntryRecord,
+    pub(super) signature: Blob,
+}
+
+/// Reads either version of a journal record.
+pub(super) fn decode_entry(version: u8, plain: &[u8]) -> Result<(EntryRecord, Option<[u8; 64]>)> {
+    if version != RECORD_SIGNED {
+        return decode(name::JOURNAL, version, plain).map(|record| (record, None));
+    }
+    let record: SignedRecord = decode(name::JOURNAL, RECORD_V1, plain)?;
+    let signature = record.signature.0.as_slice().try_into();
+    let signature = signature.map_err(|_| corrupt(name::JOURNAL, "a signature has not 64 bytes"))?;
+    Ok((record.entry, Some(signature)))
+}
+
 /// One event as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -263,6 +281,8 @@ pub struct Entry {
     pub prev_hash: [u8; 32],
     /// SHA-256 of its canonical form, which holds `prev_hash`.
     pub hash: [u8; 32],
+    /// The device's Ed25519 signature over the chain up to here, at the end of each block.
+    pub signature: Option<[u8; 64]>,
 }
 
 /// Bytes that serde takes as one run.

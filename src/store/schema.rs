@@ -13,7 +13,7 @@
 //! t      (person number, template)  sealed TemplateRecord
 //! c      (person number, template)  sealed CropRecord: aligned RGB, kept for a change of model
 //! i      (person number, slot)      sealed ImageRecord: JPEG bytes
-//! j      event number:u64           sealed EntryRecord of the journal
+//! j      event number:u64           sealed EntryRecord of the journal; where a block ends version 2, with a signature
 //! m      "extra"                    sealed Extra: counts of the tables below; absent in a gallery older than they
 //! a      person number:u64          sealed AccessRecord: exceptions and hashes of PINs
 //! b      person number:u64          sealed PassageRecord: where the person went last
@@ -48,6 +48,8 @@ pub(super) const MAGIC: [u8; 8] = *b"OSTIARY\0";
 pub(super) const GALLERY_ID_BYTES: usize = 16;
 /// Version byte of every record type in format 1.
 pub(super) const RECORD_V1: u8 = 1;
+/// A journal record with a signature behind it.
+pub(super) const RECORD_SIGNED: u8 = 2;
 
 pub(super) type Pair = (u64, u64);
 

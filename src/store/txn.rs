@@ -12,6 +12,7 @@ use super::error::{Result, corrupt};
 use super::record::{PersonRecord, decode};
 use super::schema::{Extra, PEOPLE, Pair, Place, RECORD_V1, State, name, pair_bytes};
 use super::seal::Sealer;
+use super::signed::Signer;
 use crate::domain::{BootId, PersonId};
 
 /// One transaction being made.
@@ -23,6 +24,8 @@ pub(super) struct Draft<'a> {
     pub(super) extra: Extra,
     pub(super) boot: BootId,
     pub(super) capacity: u64,
+    /// Signs the last event of each append, where the device's key is known.
+    pub(super) signer: Option<&'a Signer>,
     pub(super) added: Option<(PersonId, u64)>,
     pub(super) removed: Vec<PersonId>,
 }
@@ -35,8 +38,19 @@ impl Draft<'_> {
         key: u64,
         plain: &[u8],
     ) -> Result<()> {
+        self.put_version(table, table_name, key, RECORD_V1, plain)
+    }
+
+    pub(super) fn put_version(
+        &self,
+        table: TableDefinition<'static, u64, &[u8]>,
+        table_name: &'static str,
+        key: u64,
+        version: u8,
+        plain: &[u8],
+    ) -> Result<()> {
         let sealed =
-            self.sealer.seal(&Place { table: table_name, key: &key.to_be_bytes() }, RECORD_V1, plain)?;
+            self.sealer.seal(&Place { table: table_name, key: &key.to_be_bytes() }, version, plain)?;
         self.txn.open_table(table)?.insert(key, sealed.as_slice())?;
         Ok(())
     }

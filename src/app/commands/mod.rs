@@ -117,6 +117,7 @@ impl Desk {
     ) -> Result<Self, StoreError> {
         let tokens = Tokens::load(Arc::clone(&house.store))?;
         let identity = Identity::new(Arc::clone(&house.store));
+        house.store.sign_with(identity.signer()?);
         Ok(Self { house, eyes, door, tokens, identity, changes: Mutex::new(()) })
     }
 
@@ -253,6 +254,7 @@ impl From<StoreError> for Refusal {
             | StoreError::BadCrop { .. }
             | StoreError::AckAhead { .. }
             | StoreError::BrokenChain(_)
+            | StoreError::BadSignature(_)
             | StoreError::NotErased { .. }
             | StoreError::Random(_) => Code::Storage,
         };

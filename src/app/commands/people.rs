@@ -122,7 +122,9 @@ impl Desk {
     }
 
     pub(super) fn verify_events(&self) -> Result<Reply, Refusal> {
-        Ok(Reply::Chain { events: self.house.store.verify_chain()? })
+        let key = self.identity.public_key()?;
+        let events = self.house.store.verify_signed(Some(&key))?;
+        Ok(Reply::Chain { events, key: crate::link::wire::hex(&key) })
     }
 }
 

@@ -64,6 +64,8 @@ pub(super) struct Link {
     pub(super) delivered: u64,
     /// Events up to here are no news.
     pub(super) live_after: Option<u64>,
+    /// The device's Ed25519 key, hex: whoever keeps events can prove them with it.
+    pub(super) public_key: Option<String>,
     /// Counts connections: an answer of the disk to an earlier one is passed over.
     pub(super) round: u32,
 }
@@ -371,6 +373,7 @@ impl Link {
                         "queued": status.queued,
                         "lost": status.lost,
                         "protocol": live.speaks.name(),
+                        "public_key": self.public_key,
                         "dropped_answers": self.dropped,
                     });
                     self.send(Message::new(self.config.topics.own("info"), info.to_string()).retained());

@@ -103,6 +103,7 @@ impl Mqtt {
             dropped: 0,
             delivered: 0,
             live_after: None,
+            public_key: world.operations.public_key().ok().map(|key| super::wire::hex(&key)),
             round: 0,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

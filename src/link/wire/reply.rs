@@ -47,6 +47,8 @@ pub enum Reply {
     Chain {
         /// Events checked.
         events: u64,
+        /// The device's Ed25519 key by which its blocks are signed, 64 hex digits.
+        key: String,
     },
     /// What this door is made of.
     Status(Box<Status>),
