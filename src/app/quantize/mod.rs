@@ -187,7 +187,9 @@ fn entry(models: &Models, model: &ModelSpec, file: &Path, sha256: &str) -> Resul
     let source = entry.get("source").and_then(toml::Value::as_str).unwrap_or_default();
     let source = format!("{source}; quantised by ostiary {}", env!("CARGO_PKG_VERSION"));
     entry.insert("name".into(), format!("{}-int8", model.name).into());
-    entry.insert("file".into(), file.display().to_string().into());
+    // The manifest takes a name below a models folder, and no path.
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    entry.insert("file".into(), name.into());
     entry.insert("sha256".into(), sha256.into());
     entry.insert("source".into(), source.into());
     let whole = toml::Table::from_iter([("model".to_owned(), toml::Value::from(vec![entry]))]);
