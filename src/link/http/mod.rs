@@ -21,6 +21,7 @@ mod openapi;
 mod own;
 mod people;
 mod route;
+mod rules;
 mod schema;
 mod serve;
 mod stream;

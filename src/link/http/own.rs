@@ -286,6 +286,18 @@ fn setup(call: &Call) -> Result<Command, Refusal> {
     Ok(Command::Setup { code: Secret(code), name })
 }
 
+/// The body with what the address says, as a type of ours.
+pub(super) fn strict_with<T: serde::de::DeserializeOwned>(
+    call: &Call,
+    more: &[(&str, Value)],
+) -> Result<T, Refusal> {
+    let mut body = call.json().clone();
+    for (key, value) in more {
+        body.insert((*key).to_owned(), value.clone());
+    }
+    from_value(Value::Object(body))
+}
+
 /// The body as a type of ours.
 fn strict<T: serde::de::DeserializeOwned>(call: &Call) -> Result<T, Refusal> {
     from_value(Value::Object(call.json().clone()))

@@ -10,7 +10,7 @@ use crate::link::wire::{Command, Operations, Refusal, Reply, Scope};
 
 use super::answer::Answer;
 use super::call::Call;
-use super::{arsa, faceapi, open, own, people, verifik};
+use super::{arsa, faceapi, open, own, people, rules, verifik};
 
 /// One method on one path.
 pub(super) struct Route {
@@ -146,7 +146,7 @@ pub(super) type Schema = fn() -> Value;
 
 /// Every route of the door.
 pub(super) fn all() -> impl Iterator<Item = &'static Route> {
-    [arsa::ROUTES, verifik::ROUTES, people::ROUTES, faceapi::ROUTES, own::ROUTES, open::ROUTES]
+    [arsa::ROUTES, verifik::ROUTES, people::ROUTES, faceapi::ROUTES, own::ROUTES, rules::ROUTES, open::ROUTES]
         .into_iter()
         .flatten()
 }

@@ -36,6 +36,14 @@ pub(in crate::link::http) fn events() -> Value {
     )
 }
 
+pub(in crate::link::http) fn any() -> Value {
+    json!({})
+}
+
+pub(in crate::link::http) fn door_number() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": 255 })
+}
+
 pub(in crate::link::http) fn any_object() -> Value {
     json!({ "type": "object" })
 }
