@@ -1,6 +1,6 @@
 """Ostiary's stages against onnxruntime, OpenCV, FAISS, tract and whatever else is there, in turns, one thread each.
 
-    compare.py SERVER [--runs N] [--only WORD] [--json OUT] [--roofline OUT.svg] [--other NAME=COMMAND] ..
+    compare.py SERVER [--runs N] [--only WORD] .. [--json OUT] [--roofline OUT.svg] [--other NAME=COMMAND] ..
     compare.py table FILE.json ..     the table of an earlier run again
 
 SERVER is the program of benches/stages.rs; it is started beside this one and told what to run when, so that the sides
@@ -144,7 +144,7 @@ def measure(options):
     opponents = Opponents()
     result = {"machine": machine(), "versions": opponents.versions(), "runs": options.runs, "stages": []}
     for title, spec, against in comparisons():
-        if options.only and options.only not in title:
+        if options.only and not any(word in title for word in options.only):
             continue
         try:
             stages, labels = [server.stage(spec)], ["Ostiary"]
@@ -174,6 +174,8 @@ def measure(options):
         result["stages"].append(entry)
         texts = [f"{s['label']} {s['ms']:.4g}" for s in entry["sides"]]
         print(f"{title}: {', '.join(texts)} ms", file=sys.stderr)
+        if options.json:  # so that a run that is broken off has not been for nothing
+            Path(options.json).write_text(json.dumps(result, indent=1))
     roofs = {}
     if options.roofline:
         for name in ("matmul", "cache", "memory"):
@@ -217,7 +219,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("server")
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--json")
     parser.add_argument("--roofline")
     parser.add_argument("--other", action="append", default=[])
