@@ -38,7 +38,7 @@ chaos: bootstrap ## Kill the program 200 times at its work with a real broker; n
 	@OSTIARY_KILLS=200 scripts/test --test mqtt kill
 
 kernels-long: bootstrap ## Every set of integer kernels against the reference, 20,000 random cases a property
-	@OSTIARY_KERNEL_CASES=$${OSTIARY_KERNEL_CASES:-20000} cargo test --locked --lib engine::kernels
+	@OSTIARY_KERNEL_CASES=$${OSTIARY_KERNEL_CASES:-20000} cargo test --locked -p ostiary-engine kernels
 
 test-aarch64: bootstrap ## The kernels on emulated 64-bit Arm processors (as root: installs a cross compiler and qemu)
 	@scripts/cross setup

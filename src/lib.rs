@@ -3,18 +3,18 @@
 //! A frame enters at the top and leaves as a door pulse and an event; the modules are the stations on the way.
 //! Who may import whom is held by `tests/architecture.rs`; the table is in ARCHITECTURE.md.
 
-pub mod domain;
-pub mod ports;
+pub use ostiary_domain as domain;
+pub use ostiary_ports as ports;
 
-pub mod access;
-pub mod engine;
-pub mod matching;
-pub mod picture;
-pub mod vision;
+pub use ostiary_access as access;
+pub use ostiary_engine as engine;
+pub use ostiary_matching as matching;
+pub use ostiary_picture as picture;
+pub use ostiary_vision as vision;
 
-pub mod device;
-pub mod link;
-pub mod store;
+pub use ostiary_device as device;
+pub use ostiary_link as link;
+pub use ostiary_store as store;
 
 pub mod app;
 

@@ -6,9 +6,9 @@
 //! the first of two only after bringing everything else that was asked.
 
 use super::config::GateConfig;
-use crate::domain::keypad::Typed;
-use crate::domain::limits::MAX_NAME;
-use crate::domain::{Millis, Mono, PersonId, Pin, Standing};
+use ostiary_domain::keypad::Typed;
+use ostiary_domain::limits::MAX_NAME;
+use ostiary_domain::{Millis, Mono, PersonId, Pin, Standing};
 
 /// Somebody who was recognised, or who gave an id where no face is asked for.
 #[derive(Clone, PartialEq)]

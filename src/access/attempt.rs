@@ -7,8 +7,8 @@
 //! out tracks are closed, not forgotten.
 
 use super::config::{GateConfig, MAX_LOOK_AGE, REPEAT_DENIAL};
-use crate::domain::limits::MAX_NAME;
-use crate::domain::{
+use ostiary_domain::limits::MAX_NAME;
+use ostiary_domain::{
     DenyReason, Look, LookVerdict, Match, Millis, Mono, PersonId, QualityReasons, Standing, TrackId,
 };
 

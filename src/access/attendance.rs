@@ -8,10 +8,10 @@
 
 use super::config::GateConfig;
 use super::rules::Circumstances;
-use crate::domain::attendance::{
+use ostiary_domain::attendance::{
     AttendanceRules, LONGEST_SHIFT_S, LastPunch, PunchKey, PunchKind, PunchMode,
 };
-use crate::domain::{ClockTrust, Millis, Mono, Now, Opening, PersonId, Standing};
+use ostiary_domain::{ClockTrust, Millis, Mono, Now, Opening, PersonId, Standing};
 
 /// Punches remembered one by one.
 const MAX_RECENT: usize = 64;

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use crate::domain::{DoorId, Millis};
+use ostiary_domain::{DoorId, Millis};
 
 /// A look whose frame was captured longer ago counts as none. A frame may be 500 ms old when it is picked up (SPEC 1,
 /// held by the camera and the vision loop); the rest is what looking takes on a slow board. [D]

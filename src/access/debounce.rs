@@ -4,8 +4,8 @@
 //! Invariants: a level counts only after it stood unchanged for the whole time; a wire that was never reported
 //! is unknown, not inactive; time never runs backwards, whatever the stamps say.
 
-use crate::domain::wires::{Input, InputEdge};
-use crate::domain::{Millis, Mono};
+use ostiary_domain::wires::{Input, InputEdge};
+use ostiary_domain::{Millis, Mono};
 
 /// Wires of a door.
 const WIRES: [Input; 4] = [Input::Contact, Input::Rex, Input::Tamper, Input::Fire];

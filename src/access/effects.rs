@@ -3,7 +3,7 @@
 //! Owns: a short bounded list. Does not own: the order book towards the world (`outputs`).
 //! Invariant: one step of the door fills at most `MAX_EFFECTS`; the tests in `space` count the most there are.
 
-use crate::domain::{EventKind, GrantCause};
+use ostiary_domain::{EventKind, GrantCause};
 
 /// Room for one step of the door with every deadline due at once.
 pub const MAX_EFFECTS: usize = 12;

@@ -4,7 +4,7 @@
 //! Invariants: broken wires release the relay whatever holds it; a blind or half-dead board lets no face in but
 //! leaves the exit button, the operator and the fire alarm their way; a full disk changes no decision (SPEC 1).
 
-use crate::domain::event::Detail;
+use ostiary_domain::event::Detail;
 
 /// A part that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,10 +5,10 @@
 
 use super::door::Operator;
 use super::faults::Part;
-use crate::domain::event::Detail;
-use crate::domain::limits::MAX_NAME;
-use crate::domain::wires::InputEdge;
-use crate::domain::{Key, Look, PersonId, PinVerdict, Standing, Zone};
+use ostiary_domain::event::Detail;
+use ostiary_domain::limits::MAX_NAME;
+use ostiary_domain::wires::InputEdge;
+use ostiary_domain::{Key, Look, PersonId, PinVerdict, Standing, Zone};
 
 /// What the gate is told.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@
 //! reset the count; attacks count only within [`LOCKOUT_WINDOW`].
 
 use super::config::{LOCKOUT_WINDOW, MAX_LOCKOUT_FAILURES};
-use crate::domain::{Millis, Mono};
+use ostiary_domain::{Millis, Mono};
 
 /// Counts attacks.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@
 //!
 //! `gate` is the way in and out; `attempt` makes looks a finding, `rules` says yes or no to it, `approach` follows what
 //! takes more than a face, `door` moves the relay, `screens` picks the picture.
+#![cfg_attr(not(test), no_std)]
 
 pub mod config;
 pub mod debounce;

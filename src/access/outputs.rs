@@ -7,8 +7,8 @@
 //! (counted, and said by a `log_gap`), and unlockings that were never carried out, together with their event.
 //! The newest release of the relay is never lost.
 
-use crate::domain::limits::MAX_OUTPUTS;
-use crate::domain::{Decision, Event, EventKind, GrantCause, Passage, PersonId, Pin, Punch, Screen};
+use ostiary_domain::limits::MAX_OUTPUTS;
+use ostiary_domain::{Decision, Event, EventKind, GrantCause, Passage, PersonId, Pin, Punch, Screen};
 
 /// One thing to do. To be carried out in the order in which they come.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,7 +122,7 @@ fn is_unlocking(output: &Output) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DoorId, Now};
+    use ostiary_domain::{DoorId, Now};
 
     fn event(kind: EventKind) -> Output {
         Output::Event(Event::new(kind, DoorId(1), Now::default()))

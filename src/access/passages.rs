@@ -8,7 +8,7 @@
 
 use super::config::RELOCK_GRACE;
 use super::rules::LastPassage;
-use crate::domain::{ClockTrust, Millis, Mono, Now, PersonId, Side, Standing};
+use ostiary_domain::{ClockTrust, Millis, Mono, Now, PersonId, Side, Standing};
 
 /// Passages remembered one by one.
 const MAX_RECENT: usize = 32;

@@ -4,7 +4,7 @@
 //! Invariants: a frame without motion neither begins nor prolongs nor ends a visit by itself; a visit is reported
 //! as fruitless at most once.
 
-use crate::domain::{Millis, Mono, QualityReasons};
+use ostiary_domain::{Millis, Mono, QualityReasons};
 
 /// The visit that is going on, if any.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::QualityReason;
+    use ostiary_domain::QualityReason;
 
     fn blur() -> QualityReasons {
         [QualityReason::Blur].into_iter().collect()

@@ -5,8 +5,8 @@
 //! Invariants: nothing shown says why a face was not recognised, nor names anyone but who was let in; life
 //! before fault, fault before result, result before alarm, alarm before advice.
 
-use crate::domain::screen::AlarmKind;
-use crate::domain::{
+use ostiary_domain::screen::AlarmKind;
+use ostiary_domain::{
     ClockTrust, Detection, Guidance, Millis, Mono, Now, PunchKind, QualityReasons, Rect, Screen, Utc,
     VisitorReason,
 };
@@ -127,7 +127,7 @@ impl Screens {
             return Screen::Alarm(AlarmKind::Fire);
         }
         if let Some(what) = view.fault {
-            return Screen::Fault { what: crate::domain::clipped(what) };
+            return Screen::Fault { what: ostiary_domain::clipped(what) };
         }
         if let Some((result, _)) = &self.result {
             return result.clone();

@@ -4,7 +4,7 @@
 //! Invariants: an edge is told once; without a clock that may be believed no schedule holds the door unlocked; with
 //! `first_person` it begins only with a person let in during it, each time anew.
 
-use crate::domain::{Local, Millis, Mono, Now, Opening, Rulebook};
+use ostiary_domain::{Local, Millis, Mono, Now, Opening, Rulebook};
 
 /// A minute: schedules have no finer grain.
 const MINUTE_MS: i64 = 60_000;

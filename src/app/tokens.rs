@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
+use crate::app::commands::OrRefuse as _;
 use crate::domain::{Event, Millis, Mono, Utc};
 use crate::link::wire::{Caller, Code, Moment, Refusal, Scopes, TokenView, hex};
 use crate::store::{Store, StoreError};
@@ -218,7 +219,7 @@ impl Tokens {
         let mut next = list.clone();
         work(&mut next)?;
         let bytes = postcard::to_allocvec(&next).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
-        self.store.put_document(DOCUMENT, &bytes, &[event])?;
+        self.store.put_document(DOCUMENT, &bytes, &[event]).or_refuse()?;
         *list = next;
         Ok(())
     }

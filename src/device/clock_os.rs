@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::domain::{ClockTrust, Millis, Mono, Now, Utc};
-use crate::ports::Clock;
+use ostiary_domain::{ClockTrust, Millis, Mono, Now, Utc};
+use ostiary_ports::Clock;
 
 /// 2026-01-01T00:00:00Z: no board that runs this program can honestly say an earlier time.
 pub const BUILD_DATE: Utc = Utc(1_767_225_600_000);
@@ -230,7 +230,11 @@ mod tests {
         assert_eq!(watch.observe(Mono(20), Utc(T)), ClockTrust::Untrusted);
         watch.vouch(Mono(30), Utc(T + 10));
         assert_eq!(watch.observe(Mono(40), Utc(T + 20)), ClockTrust::Trusted);
-        assert_eq!(watch.observe(Mono(50), Utc(T - 5_000)), ClockTrust::Untrusted, "and watched from there on");
+        assert_eq!(
+            watch.observe(Mono(50), Utc(T - 5_000)),
+            ClockTrust::Untrusted,
+            "and watched from there on"
+        );
         let mut never_set = StepWatch::new(Mono(0), Utc(0));
         never_set.vouch(Mono(10), Utc(10));
         assert_eq!(never_set.observe(Mono(20), Utc(20)), ClockTrust::Untrusted);

@@ -9,8 +9,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use crate::domain::{ClockTrust, Millis, Mono, Now, Utc};
-use crate::ports::Clock;
+use ostiary_domain::{ClockTrust, Millis, Mono, Now, Utc};
+use ostiary_ports::Clock;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use serde::Deserialize;
 
-use crate::ports::{LinkDown, Uplink};
+use ostiary_ports::{LinkDown, Uplink};
 
 /// The terminal as a place where events leave to.
 pub struct ConsoleUplink {

@@ -5,7 +5,7 @@
 //! Invariants: pure, time is an argument, nothing is allocated. A living sensor is never still: its noise changes
 //! some byte of every frame, so frames that are identical to the byte come from a buffer and not from the world.
 
-use crate::domain::{Millis, Mono};
+use ostiary_domain::{Millis, Mono};
 
 /// Byte-identical frames for so long are a hung camera (SPEC 1).
 pub const FROZEN_AFTER: Millis = Millis(2_000);

@@ -18,4 +18,4 @@ pub mod sim;
 pub mod walkup;
 pub mod yuv;
 
-use crate::domain::event::detail;
+use ostiary_domain::event::detail;

@@ -2,8 +2,8 @@
 //!
 //! Owns: nothing. Invariant: showing always succeeds.
 
-use crate::domain::Screen;
-use crate::ports::{Display, DisplayError};
+use ostiary_domain::Screen;
+use ostiary_ports::{Display, DisplayError};
 
 /// Takes every screen and shows none.
 pub struct NoPanel;

@@ -6,7 +6,7 @@
 
 use sd_notify::NotifyState;
 
-use crate::domain::Millis;
+use ostiary_domain::Millis;
 
 /// The line to the service manager.
 #[derive(Debug)]

@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::{Millis, Mono, clipped};
-use crate::ports::{Clock, Door, DoorError, Input, InputEdge};
+use ostiary_domain::{Millis, Mono, clipped};
+use ostiary_ports::{Clock, Door, DoorError, Input, InputEdge};
 
 /// Changes of the relay that are remembered.
 pub const MAX_HISTORY: usize = 4_096;

@@ -11,9 +11,9 @@
 use std::f32::consts::TAU;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::{FrameMeta, Millis, Mono};
-use crate::picture::Picture;
-use crate::ports::{Camera, CameraError, Clock};
+use ostiary_domain::{FrameMeta, Millis, Mono};
+use ostiary_picture::Picture;
+use ostiary_ports::{Camera, CameraError, Clock};
 
 use super::clock_os::pause;
 

@@ -4,6 +4,7 @@
 //! Does not own: any IO, clock, allocation, file or thread. Only `core` and `heapless` are used.
 //! Invariants: a value that exists is valid (constructors check), every text and list is bounded by its
 //! type, and whatever could identify a person (names, embeddings, pixels) prints redacted in `Debug`.
+#![cfg_attr(not(test), no_std)]
 
 pub mod attendance;
 pub mod calendar;

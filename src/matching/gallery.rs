@@ -9,9 +9,9 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::domain::limits::{MAX_NAME, MAX_TEMPLATES};
-use crate::domain::person::Label;
-use crate::domain::{Cosine, Embedding, Match, ModelId, Person, PersonId, Standing, Template, clipped};
+use ostiary_domain::limits::{MAX_NAME, MAX_TEMPLATES};
+use ostiary_domain::person::Label;
+use ostiary_domain::{Cosine, Embedding, Match, ModelId, Person, PersonId, Standing, Template, clipped};
 
 use super::matrix::{Matrix, Probe, Scan, plain};
 use super::open_set::OpenSet;

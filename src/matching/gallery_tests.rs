@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Anchor, Calibration, TemplateId, TemplateSource, Utc};
+use ostiary_domain::{Anchor, Calibration, TemplateId, TemplateSource, Utc};
 
 const MODEL: ModelId = ModelId([7; 32]);
 

@@ -4,8 +4,8 @@
 //! Invariants: every row has the same length, padded with zeros to a multiple of [`PAD`]; `rows`, `norms` and
 //! `owners` describe the same templates in the same order; rows given up are overwritten before they are freed.
 
-use crate::domain::Embedding;
-use crate::domain::limits::MAX_EMBEDDING;
+use ostiary_domain::Embedding;
+use ostiary_domain::limits::MAX_EMBEDDING;
 
 /// Dot products of a probe with every row of a matrix: `out[i]` is the one with the row that begins at
 /// `i * probe.len()`, exact. The engine has one for every processor; [`plain`] runs everywhere.

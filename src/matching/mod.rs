@@ -4,7 +4,7 @@
 //! people and clients are shown. Does not own: where templates come from (`store`), how they are made (`vision`),
 //! what follows from a match (`access`).
 //! Invariants: a search allocates nothing and its result does not depend on the order of enrolment; it equals the
-//! scan that calls [`crate::domain::Embedding::cosine`] on every template, bit for bit; a vector without direction
+//! scan that calls [`ostiary_domain::Embedding::cosine`] on every template, bit for bit; a vector without direction
 //! never gets here (`Embedding` cannot hold one).
 
 mod gallery;

@@ -5,7 +5,7 @@
 //! Invariants: every function is total and bounded (a cosine in -1..1, a rate in 0..1); the threshold never falls
 //! when the gallery grows.
 
-use crate::domain::{Calibration, Cosine};
+use ostiary_domain::{Calibration, Cosine};
 
 /// How sure a match must be.
 ///
@@ -113,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::Anchor;
+    use ostiary_domain::Anchor;
 
     fn table() -> Calibration {
         let at = |log10_fmr, cosine| Anchor { log10_fmr, cosine };

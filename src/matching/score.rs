@@ -4,7 +4,7 @@
 //! Invariants: the score rises with the cosine and stays in 0..=1; a level is never higher than the rate it stands
 //! for allows; both mean the same false match rate under every model.
 
-use crate::domain::{Calibration, Cosine};
+use ostiary_domain::{Calibration, Cosine};
 
 /// Score against the decimal logarithm of the false match rate.
 const SCALE: [(f32, f32); 4] = [(-3.0, 0.50), (-4.0, 0.70), (-5.0, 0.85), (-6.0, 0.95)];
@@ -95,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::Anchor;
+    use ostiary_domain::Anchor;
 
     fn table() -> Calibration {
         let at = |log10_fmr, cosine| Anchor { log10_fmr, cosine };

@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Limits, Picture, PictureError, check_pixels};
-use crate::domain::limits::MAX_FRAME_BYTES;
+use ostiary_domain::limits::MAX_FRAME_BYTES;
 
 /// Most passes over a progressive picture; more is an attack on time.
 const MAX_SCANS: usize = 64;

@@ -12,8 +12,8 @@ use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, RgbImage};
 
-use crate::domain::limits::{MAX_FRAME_BYTES, MAX_FRAME_SIDE};
-use crate::domain::{Frame, FrameMeta, Mono};
+use ostiary_domain::limits::{MAX_FRAME_BYTES, MAX_FRAME_SIDE};
+use ostiary_domain::{Frame, FrameMeta, Mono};
 
 mod jpeg;
 mod png;

@@ -23,7 +23,7 @@ use super::schema::{Extra, GALLERY_ID_BYTES, State, name};
 use super::seal::Sealer;
 use super::signed::Signer;
 use super::txn::{Draft, View};
-use crate::domain::{BootId, PersonId};
+use ostiary_domain::{BootId, PersonId};
 
 /// How a store is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::error::{Result, corrupt};
 use super::schema::{META, Place, RECORD_V1, name};
 use super::seal::Sealer;
 use super::txn::{Draft, View};
-use crate::domain::Event;
+use ostiary_domain::Event;
 
 /// Largest document, bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 1 << 20;
@@ -84,8 +84,8 @@ pub(super) fn copy_documents(
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{DoorId, Event, EventKind, Now, Person, PersonId, Utc};
-    use crate::store::{Options, SealKey, Store};
+    use crate::{Options, SealKey, Store};
+    use ostiary_domain::{DoorId, Event, EventKind, Now, Person, PersonId, Utc};
 
     #[test]
     fn a_document_survives_restarts_and_erasures_and_is_sealed() {

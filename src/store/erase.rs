@@ -29,7 +29,7 @@ use super::schema::{
 use super::seal::{NONCE_BYTES, Sealer};
 use super::search::{self, Needle};
 use super::txn::Draft;
-use crate::domain::{Event, PersonId, TemplateId};
+use ostiary_domain::{Event, PersonId, TemplateId};
 
 /// What was removed and how it was shown to be gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::schema::FORMAT_VERSION;
-use crate::domain::{EventSeq, PersonId};
+use ostiary_domain::{EventSeq, PersonId};
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use super::punches::PunchLine;
 use super::record::Entry;
 use super::standing::Access;
 use super::txn::View;
-use crate::domain::{Exceptions, Person, PersonId, Utc};
+use ostiary_domain::{Exceptions, Person, PersonId, Utc};
 
 /// All that is held on one person. Pictures are standard base64 with padding.
 #[derive(Clone, Serialize)]
@@ -152,7 +152,7 @@ impl View<'_> {
 
 fn profile(person: &Person) -> Export {
     let date = |t: Utc| rfc3339(t);
-    let texts = |labels: &[heapless::String<{ crate::domain::limits::MAX_LABEL }>]| {
+    let texts = |labels: &[heapless::String<{ ostiary_domain::limits::MAX_LABEL }>]| {
         labels.iter().map(ToString::to_string).collect()
     };
     Export {
@@ -205,7 +205,7 @@ fn punch_json(line: &PunchLine) -> serde_json::Value {
     serde_json::json!({
         "number": line.number,
         "time": rfc3339(line.at),
-        "kind": line.kind.map(crate::domain::PunchKind::name),
+        "kind": line.kind.map(ostiary_domain::PunchKind::name),
         "job": line.job,
         "source": line.source.name(),
         "takes_back": line.voids,

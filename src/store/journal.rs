@@ -21,7 +21,7 @@ use super::record::{Blob, Entry, EntryRecord, SignedRecord, decode_entry, encode
 use super::schema::{JOURNAL, Place, RECORD_SIGNED, name};
 use super::signed::{block_message, holds};
 use super::txn::{Draft, View};
-use crate::domain::{BootId, Event, EventKind, EventSeq, Utc};
+use ostiary_domain::{BootId, Event, EventKind, EventSeq, Utc};
 
 impl Store {
     /// Writes events; they are on the disk when this returns. The range covers them, and a `log_gap` where one
@@ -302,14 +302,14 @@ fn canonical_body(entry: &Entry) -> String {
         r#type: event.kind.name(),
         time: rfc3339(event.at.utc),
         trust: match event.at.trust {
-            crate::domain::ClockTrust::Trusted => "trusted",
-            crate::domain::ClockTrust::Untrusted => "untrusted",
+            ostiary_domain::ClockTrust::Trusted => "trusted",
+            ostiary_domain::ClockTrust::Untrusted => "untrusted",
         },
         mono_ms: event.at.mono.0,
         door: event.door.0,
-        person: event.person.as_ref().map(crate::domain::PersonId::as_str),
-        reason: event.reason.map(crate::domain::DenyReason::name),
-        cause: event.cause.map(crate::domain::GrantCause::name),
+        person: event.person.as_ref().map(ostiary_domain::PersonId::as_str),
+        reason: event.reason.map(ostiary_domain::DenyReason::name),
+        cause: event.cause.map(ostiary_domain::GrantCause::name),
         detail: &event.detail,
         prev_hash: hex(&entry.prev_hash),
     };

@@ -13,8 +13,8 @@ use super::error::{Result, StoreError, corrupt};
 use super::record::{Blob, CropRecord, ImageRecord, PersonRecord, TemplateRecord, decode, encode};
 use super::schema::{CROPS, IMAGES, PEOPLE, Pair, Place, TEMPLATES, name, pair_bytes};
 use super::txn::{Draft, View, open_person};
-use crate::domain::limits::{MAX_ALIGNED_SIDE, MAX_IMAGES, MAX_TEMPLATES};
-use crate::domain::{
+use ostiary_domain::limits::{MAX_ALIGNED_SIDE, MAX_IMAGES, MAX_TEMPLATES};
+use ostiary_domain::{
     Embedding, Event, ModelId, Person, PersonId, PersonStatus, Template, TemplateId, TemplateSource, Utc,
 };
 

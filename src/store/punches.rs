@@ -15,7 +15,7 @@ use super::record::{decode, encode};
 use super::schema::{PUNCHES, Place, name};
 use super::seal::Sealer;
 use super::txn::{Draft, View};
-use crate::domain::{
+use ostiary_domain::{
     ClockTrust, DoorId, Event, EventKind, Passage, PersonId, Punch, PunchKind, PunchSource, Utc,
 };
 

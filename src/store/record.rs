@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::error::{Result, StoreError, corrupt};
 use super::people::Held;
 use super::schema::{RECORD_SIGNED, RECORD_V1, name};
-use crate::domain::{
+use ostiary_domain::{
     BootId, ClockTrust, Consent, DenyReason, DoorId, Embedding, Event, EventKind, EventSeq, GrantCause,
     ModelId, Mono, Now, Person, PersonId, PersonStatus, Template, TemplateId, TemplateSource, Utc,
 };

@@ -38,7 +38,7 @@
 use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::EventSeq;
+use ostiary_domain::EventSeq;
 
 /// The format this program writes.
 pub const FORMAT_VERSION: u16 = 1;
@@ -78,15 +78,15 @@ pub(super) struct Place<'a> {
 
 /// Names of the tables in associated data and errors. Part of the format: never change one.
 pub(super) mod name {
-    pub(in crate::store) const META: &str = "meta";
-    pub(in crate::store) const PEOPLE: &str = "people";
-    pub(in crate::store) const TEMPLATES: &str = "templates";
-    pub(in crate::store) const CROPS: &str = "crops";
-    pub(in crate::store) const IMAGES: &str = "images";
-    pub(in crate::store) const JOURNAL: &str = "journal";
-    pub(in crate::store) const ACCESS: &str = "access";
-    pub(in crate::store) const PASSAGES: &str = "passages";
-    pub(in crate::store) const PUNCHES: &str = "punches";
+    pub(crate) const META: &str = "meta";
+    pub(crate) const PEOPLE: &str = "people";
+    pub(crate) const TEMPLATES: &str = "templates";
+    pub(crate) const CROPS: &str = "crops";
+    pub(crate) const IMAGES: &str = "images";
+    pub(crate) const JOURNAL: &str = "journal";
+    pub(crate) const ACCESS: &str = "access";
+    pub(crate) const PASSAGES: &str = "passages";
+    pub(crate) const PUNCHES: &str = "punches";
 }
 
 /// The bytes of a two-part key in associated data.

@@ -102,7 +102,7 @@ pub(super) fn count(medium: &dyn Medium, part: Part, needles: &[Needle]) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{FileMedium, Options, SealKey, Store};
+    use crate::{FileMedium, Options, SealKey, Store};
 
     /// If redb comes to write other words, a person of that id could not be deleted: this says so first.
     #[test]

@@ -140,8 +140,8 @@ mod tests {
     use ed25519_dalek::{Signer as _, SigningKey};
 
     use super::*;
-    use crate::domain::{DoorId, Event, EventKind, EventSeq, Now, Person, Utc};
-    use crate::store::{Entry, Options, SealKey, StoreError};
+    use crate::{Entry, Options, SealKey, StoreError};
+    use ostiary_domain::{DoorId, Event, EventKind, EventSeq, Now, Person, Utc};
 
     fn log(folder: &std::path::Path) -> (Store, Vec<String>, [u8; 32]) {
         let path = folder.join("g.redb");

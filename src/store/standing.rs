@@ -16,7 +16,7 @@ use super::record::{decode, encode};
 use super::schema::{ACCESS, PASSAGES, Place, name};
 use super::seal::Sealer;
 use super::txn::{Draft, View};
-use crate::domain::{Event, Exceptions, Mode, Passage, PersonId, Side, Utc};
+use ostiary_domain::{Event, Exceptions, Mode, Passage, PersonId, Side, Utc};
 
 /// What an operator has set for one person.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::record::{PersonRecord, decode};
 use super::schema::{Extra, PEOPLE, Pair, Place, RECORD_V1, State, name, pair_bytes};
 use super::seal::Sealer;
 use super::signed::Signer;
-use crate::domain::{BootId, PersonId};
+use ostiary_domain::{BootId, PersonId};
 
 /// One transaction being made.
 pub(super) struct Draft<'a> {

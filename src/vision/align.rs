@@ -5,8 +5,8 @@
 
 use super::blend::{BLEND_LOSS, Lanes, WHOLE, blend, pair, rounding, store};
 use super::manifest::Colour;
-use crate::domain::limits::MAX_ALIGNED_SIDE;
-use crate::domain::{AlignedFace, Frame, Landmarks, Point};
+use ostiary_domain::limits::MAX_ALIGNED_SIDE;
+use ostiary_domain::{AlignedFace, Frame, Landmarks, Point};
 
 /// Where the five points lie in an aligned face.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -239,7 +239,7 @@ impl Source<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{FrameMeta, Mono};
+    use ostiary_domain::{FrameMeta, Mono};
 
     const TEMPLATE: [Point; 5] = [
         Point { x: 38.3, y: 51.7 },

@@ -6,7 +6,7 @@
 #![expect(clippy::inline_always, reason = "a handful of instructions in the innermost loop")]
 
 use super::manifest::Colour;
-pub(super) use crate::engine::kernels::lanes::Lanes;
+pub(super) use ostiary_engine::kernels::lanes::Lanes;
 
 /// What one step of brightness counts.
 pub(super) const STEP: u16 = 256;

@@ -3,7 +3,7 @@
 //! Owns: every threshold of vision, named once, and its check. Does not own: the file they are read from.
 //! Invariant: a configuration that passed `check` has every number finite and within its range.
 
-use crate::domain::Millis;
+use ostiary_domain::Millis;
 
 /// Everything an installer may set of vision.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,8 +8,8 @@
 use super::VisionError;
 use super::manifest::{Input, Role};
 use super::resample::{Letterbox, Letterboxer};
-use crate::domain::{Detection, Frame, Landmarks, Point, Rect};
-use crate::engine::{Network, Outputs};
+use ostiary_domain::{Detection, Frame, Landmarks, Point, Rect};
+use ostiary_engine::{Network, Outputs};
 
 const STRIDES: [usize; 3] = [8, 16, 32];
 

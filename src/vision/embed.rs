@@ -9,9 +9,9 @@ use super::align::Template;
 use super::liveness::Embeddable;
 use super::manifest::{Colour, Family, Input, ModelSpec, Role};
 use super::resample::{Crop, Cropper};
-use crate::domain::limits::MAX_EMBEDDING;
-use crate::domain::{AlignedFace, Calibration, Embedding, Frame, FrameMeta, ModelId, Mono};
-use crate::engine::{Network, Outputs};
+use ostiary_domain::limits::MAX_EMBEDDING;
+use ostiary_domain::{AlignedFace, Calibration, Embedding, Frame, FrameMeta, ModelId, Mono};
+use ostiary_engine::{Network, Outputs};
 
 /// An embedder with all that belongs to it.
 pub struct Embedder {

@@ -9,8 +9,8 @@ use super::VisionError;
 use super::config::LivenessConfig;
 use super::manifest::{Input, Role};
 use super::resample::{Crop, Cropper};
-use crate::domain::{AlignedFace, Frame, Rect};
-use crate::engine::Network;
+use ostiary_domain::{AlignedFace, Frame, Rect};
+use ostiary_engine::Network;
 
 /// Most liveness networks averaged.
 pub const MAX_NETS: usize = 4;

@@ -14,8 +14,8 @@ use super::quality;
 use super::refine::Refiner;
 use super::timings::{Stage, Stopwatch, Timings};
 use super::track::Tracker;
-use crate::domain::limits::MAX_FACES;
-use crate::domain::{
+use ostiary_domain::limits::MAX_FACES;
+use ostiary_domain::{
     AlignedFace, Calibration, Detection, Embedding, Frame, Landmarks, Look, LookVerdict, Match, ModelId,
     Quality, QualityReason, QualityReasons,
 };

@@ -29,8 +29,8 @@ pub use manifest::{Manifest, ManifestError, SetSpec};
 pub use models::{ModelError, ModelSet};
 pub use timings::{Stage, Timings};
 
-use crate::domain::embedding::EmbeddingError;
-use crate::engine::EngineError;
+use ostiary_domain::embedding::EmbeddingError;
+use ostiary_engine::EngineError;
 
 /// Why a frame cannot be looked at.
 #[derive(Debug, thiserror::Error)]

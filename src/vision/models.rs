@@ -14,8 +14,8 @@ use super::embed::Embedder;
 use super::liveness::PassiveNet;
 use super::manifest::{Family, Manifest, ManifestError, ModelSpec, Role, SetSpec};
 use super::refine::Refiner;
-use crate::domain::{Calibration, ModelId};
-use crate::engine::{EngineError, MAX_MODEL_BYTES, Network};
+use ostiary_domain::{Calibration, ModelId};
+use ostiary_engine::{EngineError, MAX_MODEL_BYTES, Network};
 
 /// Loaded models that work together.
 #[derive(Debug)]

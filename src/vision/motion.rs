@@ -5,7 +5,7 @@
 //! looked at, not by every frame.
 
 use super::config::MotionConfig;
-use crate::domain::{Frame, Mono};
+use ostiary_domain::{Frame, Mono};
 
 const COLUMNS: usize = 64;
 const ROWS: usize = 48;
@@ -109,7 +109,7 @@ impl Default for MotionGate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::FrameMeta;
+    use ostiary_domain::FrameMeta;
 
     fn passes(gate: &mut MotionGate, rgb: &[u8], at: u64) -> bool {
         let meta = FrameMeta { width: 160, height: 120, captured: Mono(at), seq: 0 };

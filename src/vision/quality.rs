@@ -6,8 +6,8 @@
 
 use super::align::{Similarity, Template};
 use super::config::{QualityLimits, Zone};
-use crate::domain::limits::MAX_ALIGNED_SIDE;
-use crate::domain::{
+use ostiary_domain::limits::MAX_ALIGNED_SIDE;
+use ostiary_domain::{
     AlignedFace, Detection, Frame, Landmarks, Point, Quality, QualityReason, QualityReasons,
 };
 
@@ -222,7 +222,7 @@ impl Luma {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{FrameMeta, Mono, Rect};
+    use ostiary_domain::{FrameMeta, Mono, Rect};
 
     const TEMPLATE: Template = Template {
         points: [

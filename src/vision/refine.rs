@@ -7,8 +7,8 @@
 use super::VisionError;
 use super::manifest::{Input, Role};
 use super::resample::{Crop, Cropper};
-use crate::domain::{Detection, Frame, Landmarks, Point};
-use crate::engine::Network;
+use ostiary_domain::{Detection, Frame, Landmarks, Point};
+use ostiary_engine::Network;
 
 /// A network that gives ten numbers: x and y of five points in fractions of the crop.
 #[derive(Debug)]

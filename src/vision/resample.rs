@@ -7,7 +7,7 @@
 
 use super::blend::{BLEND_LOSS, Lanes, STEP, WHOLE, blend, eight, pair, rounding, store};
 use super::manifest::{Colour, Input};
-use crate::domain::Frame;
+use ostiary_domain::Frame;
 
 /// How a frame was laid into the network's input: `frame = input / scale`, both from the top left corner.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! What scaling must give, against the plain formulas in floating point.
 
 use super::*;
-use crate::domain::{FrameMeta, Mono};
+use ostiary_domain::{FrameMeta, Mono};
 
 fn input(width: usize, height: usize) -> Input {
     Input { width, height, colour: Colour::Rgb, mean: 0.0, scale: 1.0 }

@@ -7,8 +7,8 @@
 
 use super::config::TrackConfig;
 use super::liveness::Ballot;
-use crate::domain::limits::MAX_FACES;
-use crate::domain::{Detection, Embedding, Mono, TrackId};
+use ostiary_domain::limits::MAX_FACES;
+use ostiary_domain::{Detection, Embedding, Mono, TrackId};
 
 /// One face followed.
 #[derive(Clone, Debug)]
@@ -153,7 +153,7 @@ fn affinity(last: &Detection, face: &Detection, config: &TrackConfig) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Rect;
+    use ostiary_domain::Rect;
 
     fn face(x: f32, side: f32) -> Detection {
         Detection { bbox: Rect { x, y: 100.0, w: side, h: side }, score: 0.9, ..Detection::default() }

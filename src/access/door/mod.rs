@@ -15,7 +15,7 @@ mod space;
 
 use super::config::{GateConfig, MAX_PRESS_AGE, RELOCK_GRACE};
 use super::effects::{DoorEffect, Effects};
-use crate::domain::{EventKind, GrantCause, Millis, Mono};
+use ostiary_domain::{EventKind, GrantCause, Millis, Mono};
 use watch::Watch;
 pub use words::{DoorInput, DoorState, MAX_OVERRIDE_S, Operator, OverrideTime, OverrideTooLong};
 

@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io::Write as _;
 
 use super::*;
-use crate::access::config::Settings;
+use crate::config::Settings;
 
 /// One second; longer than the grace after locking, so that grace is over or not.
 const STEP: Millis = Millis(1_000);
@@ -191,7 +191,7 @@ fn every_reachable_state_keeps_the_promises() {
         let config = config(bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
         let (reached, most) = walk(&config);
         states += reached;
-        assert!(most <= crate::access::effects::MAX_EFFECTS);
+        assert!(most <= crate::effects::MAX_EFFECTS);
     }
     let _ = writeln!(std::io::stderr(), "door machine: {states} states in all eight configurations");
     assert!(states > 10_000, "the walk went somewhere");

@@ -6,7 +6,7 @@
 
 use super::watch::Stage;
 use super::{Door, DoorState, Override};
-use crate::domain::GrantCause;
+use ostiary_domain::GrantCause;
 
 impl Door {
     /// How it stands.

@@ -5,7 +5,7 @@
 //! door is shut; a door that nobody has to shut is not warned of.
 
 use super::super::effects::Effects;
-use crate::domain::{EventKind, Millis, Mono};
+use ostiary_domain::{EventKind, Millis, Mono};
 
 /// What is known of the door leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

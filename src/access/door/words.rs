@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use crate::domain::{GrantCause, Millis, Mono};
+use ostiary_domain::{GrantCause, Millis, Mono};
 
 /// Longest operator override.
 pub const MAX_OVERRIDE_S: u32 = 86_400;

@@ -6,11 +6,11 @@
 //! person counts as the first of two; while the reader is locked no key is heard, so nothing can be tried.
 
 use super::Gate;
-use crate::access::approach::{Entered, Known, Showing};
-use crate::access::outputs::Output;
-use crate::access::rules::{Finding, PinGiven, Second, objection};
-use crate::domain::limits::MAX_NAME;
-use crate::domain::{
+use crate::approach::{Entered, Known, Showing};
+use crate::outputs::Output;
+use crate::rules::{Finding, PinGiven, Second, objection};
+use ostiary_domain::limits::MAX_NAME;
+use ostiary_domain::{
     DenyReason, Event, EventKind, Key, Mode, PersonId, PinVerdict, Screen, Standing, TrackId,
 };
 
@@ -52,7 +52,7 @@ impl Gate {
         let Some(first) = self.approach.waiting_for(id).cloned() else { return Second::Missing };
         let c = self.circumstances(Some(&first), PinGiven::Right, Second::There);
         // The id that was typed since is the second person's.
-        let c = crate::access::rules::Circumstances { claim: crate::access::rules::Claim::Same, ..c };
+        let c = crate::rules::Circumstances { claim: crate::rules::Claim::Same, ..c };
         if objection(Finding::Person(&first.standing), &c).is_none() {
             return Second::There;
         }

@@ -5,17 +5,17 @@
 //! Invariant: a grant is what a person's finding is to which no rule objects, and nothing else; silence denies.
 
 use super::Gate;
-use crate::access::approach::Known;
-use crate::access::attempt::{Found, Heard};
-use crate::access::attendance::Punched;
-use crate::access::door::DoorInput;
-use crate::access::effects::Effects;
-use crate::access::faults::Part;
-use crate::access::outputs::Output;
-use crate::access::rules::{Circumstances, Claim, Finding, PinGiven, Second, objection};
-use crate::domain::limits::MAX_NAME;
-use crate::domain::rulebook::AntiPassback;
-use crate::domain::{
+use crate::approach::Known;
+use crate::attempt::{Found, Heard};
+use crate::attendance::Punched;
+use crate::door::DoorInput;
+use crate::effects::Effects;
+use crate::faults::Part;
+use crate::outputs::Output;
+use crate::rules::{Circumstances, Claim, Finding, PinGiven, Second, objection};
+use ostiary_domain::limits::MAX_NAME;
+use ostiary_domain::rulebook::AntiPassback;
+use ostiary_domain::{
     ClockTrust, Decision, DenyReason, Event, EventKind, GrantCause, Local, Look, PersonId, Punch,
     PunchSource, QualityReasons, Screen, TrackId,
 };
@@ -136,7 +136,7 @@ impl Gate {
     fn punch(
         &mut self,
         id: &PersonId,
-        standing: &crate::domain::Standing,
+        standing: &ostiary_domain::Standing,
         name: heapless::String<MAX_NAME>,
         by_face: bool,
     ) -> Screen {
@@ -158,7 +158,7 @@ impl Gate {
 
     /// Notes that somebody was let in who will go through, and that it was not the first time, where that is only
     /// reported.
-    fn passes(&mut self, id: &PersonId, standing: &crate::domain::Standing) {
+    fn passes(&mut self, id: &PersonId, standing: &ostiary_domain::Standing) {
         let door = &self.book.door;
         if door.apb == AntiPassback::Off && door.timed_apb_s == 0 {
             return;
@@ -176,16 +176,16 @@ impl Gate {
         }
     }
 
-    const fn slow_strike(&self) -> crate::domain::Millis {
+    const fn slow_strike(&self) -> ostiary_domain::Millis {
         let (strike, extra) = (self.config.strike(), self.config.extra_for(true));
-        crate::domain::Millis(strike.0 + extra.0)
+        ostiary_domain::Millis(strike.0 + extra.0)
     }
 
     /// Everybody who was let in goes through the door that is open now.
     pub(super) fn pass_through(&mut self) {
         let side = self.book.door.side;
         while let Some(id) = self.passages.opened(side, self.now.mono) {
-            let passage = crate::domain::Passage { side, at: self.now.utc };
+            let passage = ostiary_domain::Passage { side, at: self.now.utc };
             self.outputs.push(Output::Passage(id, passage));
         }
     }

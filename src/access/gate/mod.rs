@@ -24,10 +24,10 @@ use super::presence::Presence;
 use super::rules;
 use super::screens::{Kiosk, Screens, View};
 use super::timetable::Timetable;
-use crate::domain::attendance::PunchMode;
-use crate::domain::event::Detail;
-use crate::domain::wires;
-use crate::domain::{
+use ostiary_domain::attendance::PunchMode;
+use ostiary_domain::event::Detail;
+use ostiary_domain::wires;
+use ostiary_domain::{
     DenyReason, DoorId, Event, EventKind, GrantCause, Millis, Mono, Now, PersonId, Rulebook, Zone,
 };
 

@@ -1,7 +1,7 @@
 //! The gate on its own: one visitor, one step at a time. Longer stories are in `tests/scenario`.
 
 use super::*;
-use crate::domain::{
+use ostiary_domain::{
     ClockTrust, Decision, Detection, DoorId, Look, LookVerdict, Match, Standing, TrackId, Utc,
 };
 
@@ -12,9 +12,9 @@ fn now(ms: u64) -> Now {
 fn look(ms: u64, track: u32, person: &str) -> Input {
     let found = Match::Person {
         id: person.parse().unwrap(),
-        name: crate::domain::clipped("Anna"),
+        name: ostiary_domain::clipped("Anna"),
         standing: Standing::default(),
-        score: crate::domain::Cosine::new(0.7),
+        score: ostiary_domain::Cosine::new(0.7),
     };
     Input::Look(Look {
         captured: Mono(ms),
@@ -50,7 +50,7 @@ fn a_grant_decides_then_acts_then_records() {
         [
             Output::Decision(Decision::Grant {
                 person: person.clone(),
-                name: crate::domain::clipped("Anna"),
+                name: ostiary_domain::clipped("Anna"),
                 since: Mono(1_000),
             }),
             Output::Relay { energised: true, cause: Some(GrantCause::Face) },

@@ -6,8 +6,8 @@
 //! no other rule, so any deny wins; whoever no rule objects to is a living, known person; nothing else is let in.
 
 use super::config::UntrustedClock;
-use crate::domain::rulebook::AntiPassback;
-use crate::domain::{
+use ostiary_domain::rulebook::AntiPassback;
+use ostiary_domain::{
     ClockTrust, DenyReason, DoorId, Local, Millis, Mode, Now, Opening, PersonStatus, Rulebook, ScheduleNo,
     Side, Standing,
 };

@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::*;
-use crate::domain::rulebook::{DoorRules, Level};
-use crate::domain::schedule::Periods;
-use crate::domain::{Day, Exceptions, Holiday, Mono, Numbers, Passage, Period, Schedule, Utc};
+use ostiary_domain::rulebook::{DoorRules, Level};
+use ostiary_domain::schedule::Periods;
+use ostiary_domain::{Day, Exceptions, Holiday, Mono, Numbers, Passage, Period, Schedule, Utc};
 
 /// One world: who stands there, when, under which rules.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! Each rule by an example, and the order. The rules against their models are in `model`.
 
 use super::*;
-use crate::domain::rulebook::Level;
-use crate::domain::schedule::Periods;
-use crate::domain::{Exceptions, Holiday, Mono, Period, Schedule, Utc, Zone};
+use ostiary_domain::rulebook::Level;
+use ostiary_domain::schedule::Periods;
+use ostiary_domain::{Exceptions, Holiday, Mono, Period, Schedule, Utc, Zone};
 
 /// 2026-11-20, a Friday, at noon.
 const NOON: i64 = 1_795_176_000_000;
@@ -165,7 +165,7 @@ fn whoever_goes_in_twice_is_kept_out() {
     let exceptions = Exceptions { no_apb: true, ..Exceptions::default() };
     assert_eq!(asked(&Standing { exceptions, ..nobody }, &inside), None);
     let soft = Rulebook {
-        door: crate::domain::rulebook::DoorRules { apb: AntiPassback::Soft, ..Default::default() },
+        door: ostiary_domain::rulebook::DoorRules { apb: AntiPassback::Soft, ..Default::default() },
         ..Rulebook::default()
     };
     let c = Circumstances { last: went(Side::Entry, 3_600), ..at(&soft, NOON) };

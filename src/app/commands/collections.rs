@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::OrRefuse as _;
 use crate::domain::limits::{MAX_LABEL, MAX_NOTES};
 use crate::domain::{EventKind, PersonId};
 use crate::link::wire::{Code, CollectionPut, CollectionView, Moment, Presence, Refusal, Reply, hex};
@@ -95,7 +96,7 @@ impl Desk {
         // A person in a collection that is gone would be found by its id if it came back.
         let filter = Filter { collection: Some(id.to_owned()), ..Filter::default() };
         loop {
-            let page = self.house.store.people(&filter, 0, 64)?;
+            let page = self.house.store.people(&filter, 0, 64).or_refuse()?;
             if page.people.is_empty() {
                 break;
             }
@@ -103,7 +104,7 @@ impl Desk {
                 person.collections.retain(|c| c.as_str() != id);
                 person.modified_date = self.house.clock.now().utc;
                 let event = self.event(EventKind::PersonChanged).of(&person.id);
-                self.house.store.put_person(&person, &[event])?;
+                self.house.store.put_person(&person, &[event]).or_refuse()?;
                 self.refresh(&person.id)?;
             }
         }
@@ -122,7 +123,7 @@ impl Desk {
     fn write_collections(&self, all: &[Collection], what: &str) -> Result<(), Refusal> {
         let bytes = postcard::to_allocvec(all).map_err(|e| Refusal::new(Code::Internal, e.to_string()))?;
         let event = self.event(EventKind::ConfigChanged).with(format_args!("{what}"));
-        Ok(self.house.store.put_document(DOCUMENT, &bytes, &[event])?)
+        self.house.store.put_document(DOCUMENT, &bytes, &[event]).or_refuse()
     }
 
     fn collection_view(&self, c: &Collection) -> CollectionView {
@@ -138,10 +139,11 @@ impl Desk {
 }
 
 fn read(store: &Store) -> Result<Vec<Collection>, Refusal> {
-    match store.document(DOCUMENT)? {
+    match store.document(DOCUMENT).or_refuse()? {
         None => Ok(Vec::new()),
         Some(bytes) => postcard::from_bytes(&bytes)
-            .map_err(|e| StoreError::Corrupt { place: "collections", what: e.to_string() }.into()),
+            .map_err(|e| StoreError::Corrupt { place: "collections", what: e.to_string() })
+            .or_refuse(),
     }
 }
 

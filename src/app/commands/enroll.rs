@@ -5,6 +5,7 @@
 //! Invariants: a refused picture never changes an accepted one's fate; the templates, the person and the event
 //! are committed together or not at all; a face known under another id is refused unless the operator insists.
 
+use super::OrRefuse as _;
 use crate::domain::limits::{MAX_IMAGES, MAX_TEMPLATES};
 use crate::domain::{
     Embedding, EventKind, ModelId, Person, PersonId, PersonStatus, QualityReason, TemplateId, TemplateSource,
@@ -106,7 +107,7 @@ impl Desk {
         for collection in profile.collections.iter().flatten() {
             self.check_collection("collections", collection)?;
         }
-        let known = self.house.store.person(&id)?;
+        let known = self.house.store.person(&id).or_refuse()?;
         match (presence, &known) {
             (Presence::New, Some(_)) => {
                 return Err(Refusal {
@@ -134,8 +135,8 @@ impl Desk {
         // Again: somebody else may have changed the person while the pictures were looked at.
         let (_, mut person) = self.prepared(caller, Some(id.as_str()), put.presence, &put.profile)?;
         let store = &self.house.store;
-        let before = store.templates(id)?;
-        let held = store.profile(id)?.map(|(_, held)| held).unwrap_or_default();
+        let before = store.templates(id).or_refuse()?;
+        let held = store.profile(id).or_refuse()?.map(|(_, held)| held).unwrap_or_default();
 
         for late in accepted.split_off(accepted.len().min(MAX_TEMPLATES - held.templates.min(MAX_TEMPLATES)))
         {
@@ -153,7 +154,7 @@ impl Desk {
                 .event(EventKind::Duplicate)
                 .of(id)
                 .with(format_args!("the same face is enrolled as {other}"));
-            store.append(&[event])?;
+            store.append(&[event]).or_refuse()?;
             return Err(if caller.may(Scope::Persons) {
                 Refusal {
                     person: Some(other.to_string()),
@@ -166,7 +167,7 @@ impl Desk {
         if accepted.is_empty() && !outcomes.is_empty() {
             let first = outcomes.iter().flat_map(|o| &o.reasons).next().cloned().unwrap_or_default();
             let event = self.event(EventKind::EnrollFail).of(id).with(format_args!("{first}"));
-            store.append(&[event])?;
+            store.append(&[event]).or_refuse()?;
             let rows: Vec<_> = outcomes.iter().map(|o| named(&o.file, &o.reasons.join(", "))).collect();
             return Err(Refusal {
                 reasons: outcomes.iter().flat_map(|o| o.reasons.iter().map(|r| reason_name(r))).collect(),
@@ -189,7 +190,7 @@ impl Desk {
         let room = if replace { MAX_IMAGES } else { MAX_IMAGES.saturating_sub(held.images) };
         images.truncate(room);
         let kept_now: &[Jpeg] = if replace { &[] } else { &images };
-        let ids = store.enrol(&person, &templates, kept_now, &[event])?;
+        let ids = store.enrol(&person, &templates, kept_now, &[event]).or_refuse()?;
         for (row, template) in rows.into_iter().zip(&ids) {
             outcomes[row].template = Some(template.0);
         }
@@ -198,8 +199,8 @@ impl Desk {
         let mut count = held.templates + ids.len();
         if replace {
             let old: Vec<TemplateId> = before.iter().map(|t| t.id).collect();
-            store.delete_looks(id, &old, true, &[self.event(EventKind::ImageDeleted).of(id)])?;
-            store.enrol(&person, &[], &images, &[])?;
+            store.delete_looks(id, &old, true, &[self.event(EventKind::ImageDeleted).of(id)]).or_refuse()?;
+            store.enrol(&person, &[], &images, &[]).or_refuse()?;
             self.refresh(id)?;
             count = ids.len();
         }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::OrRefuse as _;
 use crate::domain::{Cosine, Embedding, Match, PersonId};
 use crate::link::wire::{
     Caller, Candidate, Code, Compare, Compared, FaceBox, FaceQuery, FaceReport, Found, Identified, Live,
@@ -116,7 +117,7 @@ impl Desk {
         let mut candidates = Vec::with_capacity(hits.len());
         for (id, cosine) in hits {
             // Erased in this very moment: then they are nobody any more.
-            let Some((person, held)) = self.house.store.profile(&id)? else { continue };
+            let Some((person, held)) = self.house.store.profile(&id).or_refuse()? else { continue };
             candidates.push(Candidate {
                 person: view(&person, held),
                 score: caller.may(Scope::Scores).then(|| shown(cosine)),
@@ -226,7 +227,7 @@ impl Desk {
             let small = picture::decode(bytes, Limits::default()).and_then(|p| p.fit(THUMBNAIL_SIDE))?;
             picture::encode_jpeg(small.width(), small.height(), small.rgb(), THUMBNAIL_JPEG_QUALITY)
         };
-        let images = self.house.store.images(id)?;
+        let images = self.house.store.images(id).or_refuse()?;
         let coded = images.iter().enumerate().filter_map(|(i, image)| {
             // A kept picture that cannot be read any more is passed over: the answer is about who, not about it.
             let jpeg = small(&image.0).ok()?;

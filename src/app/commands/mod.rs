@@ -12,7 +12,6 @@ mod enroll;
 mod look;
 mod people;
 mod rules;
-mod say;
 mod status;
 mod tokens;
 
@@ -195,8 +194,10 @@ impl Desk {
 
     /// Brings a person in memory to what is on disk.
     fn refresh(&self, id: &PersonId) -> Result<(), Refusal> {
-        match self.house.store.person(id)? {
-            Some(person) => self.house.recognition.upsert(&person, &self.house.store.templates(id)?)?,
+        match self.house.store.person(id).or_refuse()? {
+            Some(person) => {
+                self.house.recognition.upsert(&person, &self.house.store.templates(id).or_refuse()?)?;
+            }
             None => self.house.recognition.remove(id),
         }
         Ok(())
@@ -221,11 +222,11 @@ impl Operations for Desk {
     }
 
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], Refusal> {
-        Ok(self.identity.sign(message)?)
+        self.identity.sign(message).or_refuse()
     }
 
     fn public_key(&self) -> Result<[u8; 32], Refusal> {
-        Ok(self.identity.public_key()?)
+        self.identity.public_key().or_refuse()
     }
 
     fn now_ms(&self) -> i64 {
@@ -237,29 +238,39 @@ impl Operations for Desk {
     }
 }
 
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        let code = match &error {
-            StoreError::NoSuchPerson(_)
-            | StoreError::NoSuchTemplate { .. }
-            | StoreError::NoSuchPunch { .. } => Code::NotFound,
-            StoreError::TooMany { .. } => Code::Conflict,
-            StoreError::Key(_)
-            | StoreError::InUse(_)
-            | StoreError::WrongKey(_)
-            | StoreError::Version { .. }
-            | StoreError::Missing(_)
-            | StoreError::Corrupt { .. }
-            | StoreError::Io(_)
-            | StoreError::BadCrop { .. }
-            | StoreError::AckAhead { .. }
-            | StoreError::BrokenChain(_)
-            | StoreError::BadSignature(_)
-            | StoreError::NotErased { .. }
-            | StoreError::Random(_) => Code::Storage,
-        };
-        Self::new(code, error.to_string())
+/// What the gallery refuses, in the words of the interfaces.
+pub(super) trait OrRefuse<T> {
+    /// The value, or a refusal with the gallery's own text.
+    fn or_refuse(self) -> Result<T, Refusal>;
+}
+
+impl<T> OrRefuse<T> for Result<T, StoreError> {
+    fn or_refuse(self) -> Result<T, Refusal> {
+        self.map_err(|e| refused_by_store(&e))
     }
+}
+
+fn refused_by_store(error: &StoreError) -> Refusal {
+    let code = match error {
+        StoreError::NoSuchPerson(_) | StoreError::NoSuchTemplate { .. } | StoreError::NoSuchPunch { .. } => {
+            Code::NotFound
+        }
+        StoreError::TooMany { .. } => Code::Conflict,
+        StoreError::Key(_)
+        | StoreError::InUse(_)
+        | StoreError::WrongKey(_)
+        | StoreError::Version { .. }
+        | StoreError::Missing(_)
+        | StoreError::Corrupt { .. }
+        | StoreError::Io(_)
+        | StoreError::BadCrop { .. }
+        | StoreError::AckAhead { .. }
+        | StoreError::BrokenChain(_)
+        | StoreError::BadSignature(_)
+        | StoreError::NotErased { .. }
+        | StoreError::Random(_) => Code::Storage,
+    };
+    Refusal::new(code, error.to_string())
 }
 
 impl From<RecognitionError> for Refusal {
@@ -270,7 +281,7 @@ impl From<RecognitionError> for Refusal {
 
 impl From<ExamineError> for Refusal {
     fn from(error: ExamineError) -> Self {
-        let code = match &error {
+        let code = match error {
             ExamineError::Picture(_) => Code::InvalidParameter,
             ExamineError::Vision(_) | ExamineError::Models(_) => Code::Models,
             ExamineError::Busy => return Self::busy(error.to_string()),

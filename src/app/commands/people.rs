@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::OrRefuse as _;
 use crate::domain::{EventKind, EventSeq, Person, PersonId, Utc};
 use crate::link::wire::{
     Code, Document, Erased, EventPage, EventQuery, Moment, PersonPage, PersonQuery, PersonView, Refusal,
@@ -28,19 +29,21 @@ impl Desk {
             collection: query.collection.clone(),
             name: query.name.clone(),
         };
-        let page = self.house.store.people(&filter, query.page as usize, usize::from(query.limit))?;
+        let page =
+            self.house.store.people(&filter, query.page as usize, usize::from(query.limit)).or_refuse()?;
         let persons = page.people.iter().zip(&page.held).map(|(p, held)| view(p, *held)).collect();
         Ok(Reply::Persons(PersonPage { persons, total: page.total }))
     }
 
     pub(super) fn show_person(&self, id: &str) -> Result<Reply, Refusal> {
         let id = parse(id)?;
-        let (person, held) = self.house.store.profile(&id)?.ok_or_else(|| nobody(&id))?;
+        let (person, held) = self.house.store.profile(&id).or_refuse()?.ok_or_else(|| nobody(&id))?;
         let mut view = view(&person, held);
         view.looks = self
             .house
             .store
-            .templates(&id)?
+            .templates(&id)
+            .or_refuse()?
             .iter()
             .map(|t| {
                 format!("{}: quality {}, {}, {}", t.id.0, t.quality, t.source.name(), when(t.created_at))
@@ -58,20 +61,20 @@ impl Desk {
         let event = self.event(EventKind::PersonDeleted).of(&id);
         // Whatever becomes of the file, the person must not be let in any more.
         self.house.recognition.remove(&id);
-        let receipt = self.house.store.delete_person(&id, &[event])?;
+        let receipt = self.house.store.delete_person(&id, &[event]).or_refuse()?;
         Ok(Reply::Erased(erased(&id, &receipt)))
     }
 
     pub(super) fn delete_images(&self, id: &str) -> Result<Reply, Refusal> {
         let id = parse(id)?;
         let _changing = self.changing();
-        let (_, held) = self.house.store.profile(&id)?.ok_or_else(|| nobody(&id))?;
+        let (_, held) = self.house.store.profile(&id).or_refuse()?.ok_or_else(|| nobody(&id))?;
         if held.images == 0 {
             // Nothing to erase: the file need not be rewritten.
             return Ok(Reply::Erased(erased(&id, &Receipt::default())));
         }
         let event = self.event(EventKind::ImageDeleted).of(&id);
-        let receipt = self.house.store.delete_images(&id, &[event])?;
+        let receipt = self.house.store.delete_images(&id, &[event]).or_refuse()?;
         Ok(Reply::Erased(erased(&id, &receipt)))
     }
 
@@ -80,7 +83,7 @@ impl Desk {
         if !self.house.store.has_person(&id) {
             return Err(nobody(&id));
         }
-        let export = self.house.store.export_person(&id)?;
+        let export = self.house.store.export_person(&id).or_refuse()?;
         serde_json::to_string_pretty(&export)
             .map(|text| Reply::Document(Document(text)))
             .map_err(|e| Refusal::new(Code::Internal, format!("the export cannot be written as JSON: {e}")))
@@ -100,10 +103,10 @@ impl Desk {
             kind.is_none_or(|k| entry.event.kind == k)
                 && person.as_ref().is_none_or(|p| entry.event.person.as_ref() == Some(p))
         };
-        let newest = self.house.store.newest()?.map_or(0, |entry| entry.seq.0);
+        let newest = self.house.store.newest().or_refuse()?.map_or(0, |entry| entry.seq.0);
         let (mut events, mut next, mut opened) = (Vec::new(), query.from.max(1), 0);
         'pages: while opened < SCAN && events.len() < usize::from(query.limit) {
-            let batch = self.house.store.read_events(EventSeq(next), BATCH)?;
+            let batch = self.house.store.read_events(EventSeq(next), BATCH).or_refuse()?;
             if batch.is_empty() {
                 break;
             }
@@ -122,8 +125,8 @@ impl Desk {
     }
 
     pub(super) fn verify_events(&self) -> Result<Reply, Refusal> {
-        let key = self.identity.public_key()?;
-        let events = self.house.store.verify_signed(Some(&key))?;
+        let key = self.identity.public_key().or_refuse()?;
+        let events = self.house.store.verify_signed(Some(&key)).or_refuse()?;
         Ok(Reply::Chain { events, key: crate::link::wire::hex(&key) })
     }
 }

@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::OrRefuse as _;
 use crate::access::{Input, UntrustedClock};
 use crate::app::attendance::{self, Range};
 use crate::app::rules::explain::{self, Question};
@@ -47,7 +48,7 @@ impl Desk {
                 self.house.clock.vouch();
                 let event = self.event(EventKind::ConfigChanged);
                 let event = event.with(format_args!("clock vouched for by {}", caller.name));
-                self.house.store.append(&[event])?;
+                self.house.store.append(&[event]).or_refuse()?;
                 if self.house.clock.now().trust == ClockTrust::Untrusted {
                     return Err(Refusal::new(
                         Code::Conflict,
@@ -68,8 +69,8 @@ impl Desk {
         let _changing = self.changing();
         let event = self.event(EventKind::ConfigChanged);
         let event = event.with(format_args!("rules of access, by {}", caller.name));
-        self.house.store.put_document(DOCUMENT, &kept, &[event])?;
-        self.house.recognition.set_rules(rules, &self.house.store)?;
+        self.house.store.put_document(DOCUMENT, &kept, &[event]).or_refuse()?;
+        self.house.recognition.set_rules(rules, &self.house.store).or_refuse()?;
         Ok(Reply::Done)
     }
 
@@ -118,7 +119,7 @@ impl Desk {
         let id: PersonId =
             id.parse().map_err(|e| Refusal::invalid("person", format!("person id {id:?}: {e}")))?;
         let nobody = || Refusal::new(Code::NotFound, format!("there is no person {id}"));
-        self.house.store.person(&id)?.ok_or_else(nobody)
+        self.house.store.person(&id).or_refuse()?.ok_or_else(nobody)
     }
 
     fn show_access(&self, person: &Person) -> Result<Reply, Refusal> {
@@ -137,7 +138,7 @@ impl Desk {
             duress_pin: bool,
             last_passage: Option<(&'static str, String)>,
         }
-        let (access, last) = self.house.store.access(&person.id)?;
+        let (access, last) = self.house.store.access(&person.id).or_refuse()?;
         let e = access.exceptions;
         document(&View {
             person: person.id.as_str(),
@@ -157,7 +158,7 @@ impl Desk {
     fn put_access(&self, caller: &Caller, put: &AccessPut) -> Result<Reply, Refusal> {
         let _changing = self.changing();
         let mut person = self.known(&put.person)?;
-        let (mut access, _) = self.house.store.access(&person.id)?;
+        let (mut access, _) = self.house.store.access(&person.id).or_refuse()?;
         let e = &mut access.exceptions;
         let marks = [
             (&mut e.blocked, put.blocked),
@@ -191,9 +192,9 @@ impl Desk {
             }
             person.groups = labels(groups)?;
             person.modified_date = event.at.utc;
-            self.house.store.put_person(&person, &[])?;
+            self.house.store.put_person(&person, &[]).or_refuse()?;
         }
-        self.house.store.put_access(&person.id, &access, &[event])?;
+        self.house.store.put_access(&person.id, &access, &[event]).or_refuse()?;
         self.house.recognition.standings().set_access(&person.id, &access);
         self.house.recognition.stands(&person);
         self.show_access(&person)
@@ -204,7 +205,7 @@ impl Desk {
         let event = self.event(EventKind::ConfigChanged);
         let mut event = event.with(format_args!("passages forgotten by {}", caller.name));
         event.person.clone_from(&person);
-        self.house.store.forget_passages(person.as_ref(), &[event])?;
+        self.house.store.forget_passages(person.as_ref(), &[event]).or_refuse()?;
         for id in self.house.recognition.standings().forget_passages(person.as_ref()) {
             self.house.recognition.moved(&id);
         }
@@ -225,7 +226,7 @@ impl Desk {
                 "write days as 2026-11-21 or months as 2026-11, the first before the last",
             )
         })?;
-        let mut lines = self.house.store.punches_since(range.since(zone))?;
+        let mut lines = self.house.store.punches_since(range.since(zone)).or_refuse()?;
         if let Some(person) = &query.person {
             lines.retain(|line| line.person.as_str() == person);
         }
@@ -275,7 +276,7 @@ impl Desk {
         ));
         let correction =
             Correction { person, adds, voids: put.takes_back, by: caller.name.clone(), why: put.why.clone() };
-        let number = self.house.store.correct(&correction, &event)?;
+        let number = self.house.store.correct(&correction, &event).or_refuse()?;
         document(&serde_json::json!({ "number": number }))
     }
 }

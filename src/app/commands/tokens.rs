@@ -2,6 +2,7 @@
 //!
 //! Owns: the commands and their events. Does not own: hashing and checking (`app/tokens`).
 
+use super::OrRefuse as _;
 use crate::domain::EventKind;
 use crate::link::wire::{Refusal, Reply, Scope, Scopes, TokenIssued, TokenNew};
 
@@ -28,7 +29,7 @@ impl Desk {
     pub(super) fn setup(&self, code: &str, name: &str) -> Result<Reply, Refusal> {
         self.tokens.use_setup_code(code, self.house.clock.now().mono)?;
         let login = self.event(EventKind::AdminLogin).with(format_args!("setup code used"));
-        self.house.store.append(&[login])?;
+        self.house.store.append(&[login]).or_refuse()?;
         self.issue(name, Scopes::ALL, None)
     }
 

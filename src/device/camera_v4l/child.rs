@@ -14,10 +14,10 @@ use nokhwa::Camera;
 use nokhwa::utils::{CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
-use crate::domain::Millis;
-use crate::domain::limits::{MAX_FRAME_BYTES, MAX_FRAME_SIDE};
-use crate::picture::decode_jpeg_into;
-use crate::ports::CameraError;
+use ostiary_domain::Millis;
+use ostiary_domain::limits::{MAX_FRAME_BYTES, MAX_FRAME_SIDE};
+use ostiary_picture::decode_jpeg_into;
+use ostiary_ports::CameraError;
 
 use super::super::clock_os::{mono_micros, wall_clock};
 use super::super::{detail, yuv};
@@ -164,7 +164,7 @@ fn convert(
     layout: FrameFormat,
     (width, height): (u32, u32),
     rgb: &mut [u8],
-) -> Result<(u32, u32), crate::ports::Detail> {
+) -> Result<(u32, u32), ostiary_ports::Detail> {
     if width == 0 || height == 0 || width > MAX_FRAME_SIDE || height > MAX_FRAME_SIDE {
         return Err(detail(format_args!("a frame of {width}x{height} pixels")));
     }

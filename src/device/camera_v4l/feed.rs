@@ -19,9 +19,9 @@ use std::{io, mem, thread};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::domain::Millis;
-use crate::domain::limits::MAX_FRAME_BYTES;
-use crate::ports::CameraError;
+use ostiary_domain::Millis;
+use ostiary_domain::limits::MAX_FRAME_BYTES;
+use ostiary_ports::CameraError;
 
 use super::super::clock_os::pause;
 use super::super::detail;

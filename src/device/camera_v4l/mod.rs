@@ -24,8 +24,8 @@ use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{FrameMeta, Millis, Mono};
-use crate::ports::{Camera, CameraError, Clock};
+use ostiary_domain::{FrameMeta, Millis, Mono};
+use ostiary_ports::{Camera, CameraError, Clock};
 
 use super::clock_os::{OsClock, pause};
 use super::detail;

@@ -6,7 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
-use crate::ports::CameraError;
+use ostiary_ports::CameraError;
 
 use super::super::detail;
 

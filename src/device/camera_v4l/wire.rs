@@ -2,7 +2,7 @@
 //!
 //! Owns: the frame header and the trouble line. Does not own: reading or writing them.
 //! Invariant: whatever the bytes, decoding gives a header whose sizes agree with each other and with
-//! [`crate::domain::frame`], or an error.
+//! [`ostiary_domain::frame`], or an error.
 //!
 //! Frame: a header of 56 bytes, then `length` bytes of RGB. All numbers little-endian.
 //! `magic "OSTF" | version u32 | seq u64 | captured_us u64 | width u32 | height u32 | length u32 | 0 u32 |
@@ -10,8 +10,8 @@
 //! `captured_us` is `CLOCK_MONOTONIC` in microseconds, 0 where it is not known.
 //! Trouble: one line `ostiary-camera: <kind> <text>`, kind being `gone`, `refused` or `garbage`.
 
-use crate::domain::limits::{MAX_FRAME_BYTES, MAX_FRAME_SIDE};
-use crate::ports::{CameraError, Detail};
+use ostiary_domain::limits::{MAX_FRAME_BYTES, MAX_FRAME_SIDE};
+use ostiary_ports::{CameraError, Detail};
 
 use super::super::detail;
 use super::super::frozen::fingerprint;

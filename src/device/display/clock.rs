@@ -9,7 +9,7 @@ use heapless::String;
 
 use super::RenderOptions;
 use super::words::Language;
-use crate::domain::Utc;
+use ostiary_domain::Utc;
 
 /// A time ready to be shown.
 pub(super) struct Reading {

@@ -6,8 +6,8 @@
 //!
 //! The distance functions of the primitives are the usual exact ones (I. Quilez, "2D distance functions").
 
-use crate::domain::screen::AlarmKind;
-use crate::domain::{Guidance, VisitorReason};
+use ostiary_domain::screen::AlarmKind;
+use ostiary_domain::{Guidance, VisitorReason};
 
 /// A picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

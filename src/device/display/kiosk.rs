@@ -12,7 +12,7 @@ use super::ink::{BLUE, Ink, MIST, NIGHT, SLATE, WHITE};
 use super::text::{Align, Style};
 use super::words::{INVITE, punch};
 use super::{RenderOptions, clock};
-use crate::domain::{PunchKind, Utc};
+use ostiary_domain::{PunchKind, Utc};
 
 /// What is shown.
 pub(super) struct Kiosk<'a> {

@@ -34,8 +34,8 @@ pub use ink::Ink;
 pub use png::{PngDisplay, PngOptions, write_png};
 pub use words::Language;
 
-use crate::domain::Screen;
 use canvas::Canvas;
+use ostiary_domain::Screen;
 use raster::Raster;
 use script::Shaped;
 use typeface::Typefaces;

@@ -21,8 +21,8 @@ use super::words::{
     ENROLLED, ENTER_ID, INVITE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, TAKEN_ALREADY, WELCOME, punch, typed,
 };
 use super::{RenderOptions, clock};
-use crate::domain::face::Rect;
-use crate::domain::{Guidance, Screen, Utc, VisitorReason};
+use ostiary_domain::face::Rect;
+use ostiary_domain::{Guidance, Screen, Utc, VisitorReason};
 
 /// Paints a screen; `text` is its drawable name or installer's line.
 pub(super) fn paint<D: DrawTarget<Color: Ink>>(

@@ -9,8 +9,8 @@ use embedded_graphics::pixelcolor::Rgb888;
 use super::canvas::{Area, Canvas, Paint};
 use super::icons::{Icon, ellipse, length};
 use super::ink::{BLACK, BLUE, Ink, NIGHT, STEEL, WHITE};
-use crate::domain::Guidance;
-use crate::domain::face::Rect;
+use ostiary_domain::Guidance;
+use ostiary_domain::face::Rect;
 
 /// The place of the face, and the frame of what surrounds it.
 pub(super) struct Oval {

@@ -13,8 +13,8 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder as _};
 
 use super::{Framebuffer, RenderOptions, Renderer};
-use crate::domain::{Screen, clipped};
-use crate::ports::{Display, DisplayError};
+use ostiary_domain::{Screen, clipped};
+use ostiary_ports::{Display, DisplayError};
 
 /// What a [`PngDisplay`] shows and keeps.
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ fn looks_like(one: &Screen, other: &Screen) -> bool {
             Screen::Idle { time: a, link_up: la, queued: qa },
             Screen::Idle { time: b, link_up: lb, queued: qb },
         ) => {
-            let minute = |time: &Option<crate::domain::Utc>| time.map(|t| t.0.div_euclid(60_000));
+            let minute = |time: &Option<ostiary_domain::Utc>| time.map(|t| t.0.div_euclid(60_000));
             minute(a) == minute(b) && la == lb && qa == qb
         }
         (one, other) => one == other,

@@ -20,7 +20,7 @@ use super::words::{
     punch, typed,
 };
 use super::{RenderOptions, clock};
-use crate::domain::{Guidance, Screen, Utc, VisitorReason};
+use ostiary_domain::{Guidance, Screen, Utc, VisitorReason};
 
 /// Paints a screen; `text` is its drawable name or installer's line.
 pub(super) fn paint<D: DrawTarget<Color: Ink>>(

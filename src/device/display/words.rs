@@ -3,8 +3,8 @@
 //! Owns: every word shown. Does not own: where and how large. Invariant: each phrase exists in each language (the
 //! arrays' length is the number of languages), and says what to do rather than what the machine thinks.
 
-use crate::domain::screen::AlarmKind;
-use crate::domain::{Guidance, PunchKind, VisitorReason};
+use ostiary_domain::screen::AlarmKind;
+use ostiary_domain::{Guidance, PunchKind, VisitorReason};
 
 /// A language of the display.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -20,8 +20,8 @@ use gpiocdev::line::{EdgeDetection, EdgeKind, EventClock, Value};
 use linux_embedded_hal::CdevPin;
 use linux_embedded_hal::gpio_cdev::{self, Chip, LineRequestFlags};
 
-use crate::domain::{Millis, Mono};
-use crate::ports::{Clock, Door, DoorError, Input, InputEdge};
+use ostiary_domain::{Millis, Mono};
+use ostiary_ports::{Clock, Door, DoorError, Input, InputEdge};
 
 use super::detail;
 

@@ -9,7 +9,7 @@
 
 use embedded_hal::digital::OutputPin;
 
-use crate::ports::DoorError;
+use ostiary_ports::DoorError;
 
 use super::super::detail;
 

@@ -9,8 +9,8 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use crate::picture::decode_jpeg_into;
-use crate::ports::Detail;
+use ostiary_picture::decode_jpeg_into;
+use ostiary_ports::Detail;
 
 use super::super::detail;
 use super::mjpeg::MAX_JPEG;

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::domain::Mono;
-use crate::picture::{self, Limits, Picture};
-use crate::ports::Detail;
+use ostiary_domain::Mono;
+use ostiary_picture::{self as picture, Limits, Picture};
+use ostiary_ports::Detail;
 
 use super::super::detail;
 use super::{MAX_PICTURES, Rate, ReplayError, Source, Step};

@@ -20,8 +20,8 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::domain::{FrameMeta, Millis, Mono};
-use crate::ports::{Camera, CameraError, Clock, Detail};
+use ostiary_domain::{FrameMeta, Millis, Mono};
+use ostiary_ports::{Camera, CameraError, Clock, Detail};
 
 use super::clock_os::pause;
 use super::clock_sim::SimClock;

@@ -1,7 +1,7 @@
 //! The pace, the order, repeating, and damage, on real files.
 
 use super::*;
-use crate::picture::{encode_jpeg, write_png};
+use ostiary_picture::{encode_jpeg, write_png};
 
 use super::super::clock_os::OsClock;
 
@@ -16,7 +16,7 @@ fn play(path: &Path, repeat: bool, limit: usize) -> Vec<Option<(u64, u64, u8)>> 
     let clock = Arc::new(SimClock::default());
     let options = ReplayOptions { fps: 10, repeat };
     let mut camera = open(path, Pace::Fast(Arc::clone(&clock)), options).unwrap();
-    let mut rgb = vec![0; crate::domain::limits::MAX_FRAME_BYTES];
+    let mut rgb = vec![0; ostiary_domain::limits::MAX_FRAME_BYTES];
     let mut seen = Vec::new();
     while seen.len() < limit {
         match camera.next(&mut rgb, Millis(0)) {

@@ -8,8 +8,8 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
-use crate::domain::limits::{MAX_FRAME_BYTES, MAX_FRAME_SIDE};
-use crate::ports::Detail;
+use ostiary_domain::limits::{MAX_FRAME_BYTES, MAX_FRAME_SIDE};
+use ostiary_ports::Detail;
 
 use super::super::detail;
 use super::super::yuv::{self, Chroma, Range};

@@ -16,7 +16,7 @@
 mod aarch64;
 mod aligned;
 mod check;
-pub(crate) mod lanes;
+pub mod lanes;
 mod scalar;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@
 use super::linear::{Linear, Shape};
 use super::post::{self, Post, Quant};
 use super::{BufferId, Layout, Lowered, Lowerer, Plane, Real, Stored, place};
-use crate::engine::gather::Gather;
-use crate::engine::kernels::{self, Depthwise, Matmul, Packed, Requant, Window, padded};
-use crate::engine::program::{Kind, Sink, StepInfo};
+use crate::gather::Gather;
+use crate::kernels::{self, Depthwise, Matmul, Packed, Requant, Window, padded};
+use crate::program::{Kind, Sink, StepInfo};
 
 /// Where the accumulators of a step shall go.
 pub(super) enum Target<'q> {

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use super::accumulate::{Made, Target, requant_is_finite};
 use super::post::{self, Post, Quant};
 use super::{Base, Lowered, Lowerer, Plane, Real, Stored, place};
-use crate::engine::kernels::{Addition, Product, padded};
-use crate::engine::program::{Kind, Part, SLACK, StepInfo};
-use crate::engine::view::View;
+use crate::kernels::{Addition, Product, padded};
+use crate::program::{Kind, Part, SLACK, StepInfo};
+use crate::view::View;
 
 impl Lowerer<'_> {
     /// The values of an expression as bytes.

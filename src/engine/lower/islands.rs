@@ -3,11 +3,11 @@
 //! Owns: where an island begins and ends, the floats that go in and come out. Does not own: running it (`island`).
 
 use super::{Base, BufferId, Form, Lowerer, Real, Stored};
-use crate::engine::EngineError;
-use crate::engine::graph::Node;
-use crate::engine::island::Island;
-use crate::engine::program::{Kind, StepInfo};
-use crate::engine::view::View;
+use crate::EngineError;
+use crate::graph::Node;
+use crate::island::Island;
+use crate::program::{Kind, StepInfo};
+use crate::view::View;
 
 impl Lowerer<'_> {
     /// Runs the collected nodes through tract.

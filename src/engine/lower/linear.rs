@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use super::post::{Affine, Post};
 use super::{Base, Form, Lowered, Lowerer, Plane, Real};
-use crate::engine::graph::Node;
-use crate::engine::kernels::{MAX_DEPTH, Window, padded};
+use crate::graph::Node;
+use crate::kernels::{MAX_DEPTH, Window, padded};
 
 /// One layer, not computed yet.
 pub(super) struct Linear {

@@ -5,8 +5,8 @@
 use super::linear::window;
 use super::post::Post;
 use super::{Base, Form, Lowered, Lowerer, Real};
-use crate::engine::graph::Node;
-use crate::engine::kernels::Window;
+use crate::graph::Node;
+use crate::kernels::Window;
 
 impl Lowerer<'_> {
     /// `Add`, `Sub`, `Mul` and `Div`: of two planes, or of a tensor and a constant.

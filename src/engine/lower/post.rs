@@ -3,11 +3,11 @@
 //! Owns: the pointwise operations, their folding into a requantisation, tables of bytes. Does not own: the arithmetic.
 //! Invariant: folding changes nothing but the order of roundings.
 
-use crate::engine::kernels::{Requant, padded};
+use crate::kernels::{Requant, padded};
 
 /// How bytes stand for reals: `real = scale * (byte - zero)`; one value, or one for each channel.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::engine) struct Quant {
+pub(crate) struct Quant {
     pub scale: Vec<f32>,
     /// 0 to 255; that of an `i8` tensor is 128 higher than in the file.
     pub zero: Vec<i32>,
@@ -48,7 +48,7 @@ impl Quant {
 
 /// One pointwise operation; vectors hold one value, or one for each channel.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::engine) enum Post {
+pub(crate) enum Post {
     Add(Vec<f32>),
     Mul(Vec<f32>),
     /// Least and most; Relu is 0 to infinity.
@@ -95,12 +95,12 @@ impl Post {
 }
 
 /// All of them, in order.
-pub(in crate::engine) fn apply(posts: &[Post], channel: usize, x: f32) -> f32 {
+pub(crate) fn apply(posts: &[Post], channel: usize, x: f32) -> f32 {
     posts.iter().fold(x, |x, post| post.apply(channel, x))
 }
 
 /// Posts whose sum and factor are folded away: `x * factor + bias` for each channel, then the rest.
-pub(in crate::engine) struct Affine {
+pub(crate) struct Affine {
     pub factor: Vec<f32>,
     pub bias: Vec<f32>,
     pub rest: Vec<Post>,
@@ -134,7 +134,7 @@ impl Affine {
 
 /// A requantisation of accumulators worth `scale[c]` each, through at most one `PRelu` and then clips; `None` where the
 /// posts ask for more.
-pub(in crate::engine) fn requant(scale: &[f32], posts: &[Post], to: &Quant) -> Option<Requant> {
+pub(crate) fn requant(scale: &[f32], posts: &[Post], to: &Quant) -> Option<Requant> {
     let channels = scale.len();
     let (slopes, clips) = match posts.first() {
         Some(Post::PRelu(slopes)) => (Some(slopes), &posts[1..]),
@@ -166,7 +166,7 @@ pub(in crate::engine) fn requant(scale: &[f32], posts: &[Post], to: &Quant) -> O
 }
 
 /// The table of bytes of one channel: dequantise, posts, quantise.
-pub(in crate::engine) fn table(channel: usize, from: &Quant, posts: &[Post], to: &Quant) -> [u8; 256] {
+pub(crate) fn table(channel: usize, from: &Quant, posts: &[Post], to: &Quant) -> [u8; 256] {
     core::array::from_fn(|byte| {
         let real = from.dequantise(channel, byte as u8);
         to.quantise(channel, apply(posts, channel, real))

@@ -3,8 +3,8 @@
 //! Owns: transposing and reshaping of floats by their strides, rows made of planes. Does not own: copying (`emit`).
 
 use super::{Base, Form, Lowered, Lowerer, Plane, Real, Stored};
-use crate::engine::graph::Node;
-use crate::engine::view::View;
+use crate::graph::Node;
+use crate::view::View;
 
 impl Lowerer<'_> {
     /// `Transpose`.

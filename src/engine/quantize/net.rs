@@ -12,8 +12,8 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::tract_hir::internal::Framework;
 
 use super::{QuantizeError, refused};
-use crate::engine::guard::{self, NoExternalData};
-use crate::engine::{EngineError, MAX_MODEL_BYTES};
+use crate::guard::{self, NoExternalData};
+use crate::{EngineError, MAX_MODEL_BYTES};
 
 /// Operator sets whose operators mean the same as in the one written.
 const OPSETS: core::ops::RangeInclusive<i64> = 11..=22;
@@ -71,9 +71,8 @@ impl Net {
         let mut onnx = tract_onnx::onnx();
         onnx.provider = std::sync::Arc::new(NoExternalData);
         let mut reader = bytes;
-        let model = onnx
-            .proto_model_for_read(&mut reader)
-            .map_err(|e| EngineError::NotOnnx(crate::engine::brief(&e)))?;
+        let model =
+            onnx.proto_model_for_read(&mut reader).map_err(|e| EngineError::NotOnnx(crate::brief(&e)))?;
         guard::check(&model)?;
         let version = model.opset_import.iter().find(|o| matches!(o.domain.as_str(), "" | "ai.onnx"));
         let version = version.map_or(0, |o| o.version);

@@ -12,9 +12,9 @@ use tract_onnx::tract_hir::internal::Framework;
 
 use super::net::{Net, Node};
 use super::{QuantizeError, refused};
-use crate::engine::EngineError;
-use crate::engine::brief;
-use crate::engine::guard::NoExternalData;
+use crate::EngineError;
+use crate::brief;
+use crate::guard::NoExternalData;
 
 /// A value of the network; shared, never changed in place.
 pub(super) type Value = Arc<Tensor>;
@@ -69,7 +69,7 @@ impl Runner {
                 model = model.with_input_fact(index, fact.clone().into()).map_err(failed)?;
             }
             model.analyse(false).map_err(failed)?;
-            crate::engine::float::check_volume(&model)?;
+            crate::float::check_volume(&model)?;
             let typed = model.into_optimized().map_err(failed)?;
             typed.into_runnable().and_then(|plan| plan.spawn()).map_err(failed)
         };

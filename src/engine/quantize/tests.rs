@@ -14,7 +14,7 @@ use super::observe::Histogram;
 use super::params::{Bytes, Params};
 use super::run::{Runner, floats};
 use super::*;
-use crate::engine::Network;
+use crate::Network;
 
 /// Numbers that are the same on every machine.
 struct Random(u64);

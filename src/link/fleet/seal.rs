@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 
 use super::super::wire::hex;
 use super::merge::Stamp;
-use crate::domain::PersonId;
-use crate::domain::limits::{MAX_EMBEDDING, MAX_TEMPLATES};
+use ostiary_domain::PersonId;
+use ostiary_domain::limits::{MAX_EMBEDDING, MAX_TEMPLATES};
 
 const VERSION: u8 = 1;
 const NONCE: usize = 24;

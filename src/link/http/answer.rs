@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::link::wire::{Code, Refusal};
+use crate::wire::{Code, Refusal};
 
 use super::route::Style;
 

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use crate::link::wire::{
+use crate::wire::{
     Command, Compare, FaceReport, Operations, PersonPut, Presence, Profile, Refusal, Reply, Scope,
 };
 

@@ -9,7 +9,7 @@ use axum::body::{Body as Incoming, Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart};
 use axum::http::{HeaderMap, Request, header};
 
-use crate::link::wire::{Caller, Code, Photo, Refusal};
+use crate::wire::{Caller, Code, Photo, Refusal};
 
 use super::json::{self, Object};
 use super::route::Media;

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use crate::link::wire::{Command, Compare, OneToN, Operations, Refusal, Reply, Scope, SessionStart};
+use crate::wire::{Command, Compare, OneToN, Operations, Refusal, Reply, Scope, SessionStart};
 
 use super::answer::Answer;
 use super::call::Call;

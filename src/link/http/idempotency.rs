@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::link::wire::{Code, Refusal};
+use crate::wire::{Code, Refusal};
 
 use super::answer::Answer;
 

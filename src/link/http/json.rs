@@ -6,7 +6,7 @@
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::link::wire::{Code, Photo, Refusal};
+use crate::wire::{Code, Photo, Refusal};
 
 /// The members of a JSON object.
 pub(super) type Object = Map<String, Value>;

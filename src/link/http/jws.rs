@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::link::wire::{Operations, Refusal};
+use crate::wire::{Operations, Refusal};
 
 /// Signs a JSON value.
 pub(super) fn sign(operations: &dyn Operations, payload: &Value) -> Result<String, Refusal> {

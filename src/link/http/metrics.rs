@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::link::wire::Status;
+use crate::wire::Status;
 
 /// The server's own counts.
 #[derive(Debug, Default)]

@@ -41,7 +41,7 @@ use axum_server::accept::DefaultAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::link::wire::Operations;
+use crate::wire::Operations;
 
 pub use openapi::document as openapi_document;
 pub use tls::{OwnCertificate, TlsError, fingerprint, own_certificate};

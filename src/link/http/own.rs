@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::link::wire::{
+use crate::wire::{
     CameraEnrolment, Code, Command, Document, DoorOrder, EventQuery, Operations, Refusal, Reply, Scope,
     Secret, TokenNew,
 };

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::link::wire::{
+use crate::wire::{
     CollectionPut, Command, Moment, Operations, PersonPut, PersonQuery, Presence, Profile, Refusal, Reply,
     Scope,
 };

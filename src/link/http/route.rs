@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::link::wire::{Command, Operations, Refusal, Reply, Scope};
+use crate::wire::{Command, Operations, Refusal, Reply, Scope};
 
 use super::answer::Answer;
 use super::call::Call;

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::link::wire::{
+use crate::wire::{
     AccessPut, Command, CorrectionPut, Document, ExplainQuery, Operations, Refusal, Reply, RulesCommand,
     Scope, SheetQuery,
 };

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::link::wire::{
+use crate::wire::{
     CameraProgress, CollectionView, DoorStatus, Erased, PersonView, Status, TokenIssued, TokenView,
 };
 

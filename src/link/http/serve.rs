@@ -17,7 +17,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::link::wire::{Caller, Code, Command, Operations, Refusal, Reply, Scopes};
+use crate::wire::{Caller, Code, Command, Operations, Refusal, Reply, Scopes};
 
 use super::answer::{Answer, refused};
 use super::call::{self, Call};

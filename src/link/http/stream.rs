@@ -17,7 +17,7 @@ use http_body::Frame;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Receiver};
 
-use crate::link::wire::{Caller, Command, EventQuery, Operations, Refusal, Reply};
+use crate::wire::{Caller, Command, EventQuery, Operations, Refusal, Reply};
 
 use super::call::Call;
 use super::serve::{Shared, unexpected};

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::route::{Access, Action, Header, Media, Method, Route, all};
 use super::{HttpConfig, HttpServer, openapi};
-use crate::link::wire::{
+use crate::wire::{
     Caller, Code, Command, Enrolled, EventPage, Identified, Operations, Refusal, Reply, Scope, Scopes,
 };
 

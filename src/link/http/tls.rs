@@ -52,7 +52,7 @@ pub fn own_certificate(names: &[String]) -> Result<OwnCertificate, TlsError> {
 pub fn fingerprint(certificate: &[u8]) -> Option<String> {
     use sha2::Digest as _;
     let first = CertificateDer::pem_slice_iter(certificate).next()?.ok()?;
-    Some(crate::link::wire::hex(&sha2::Sha256::digest(&first)))
+    Some(crate::wire::hex(&sha2::Sha256::digest(&first)))
 }
 
 /// The server's settings.

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::link::wire::{
+use crate::wire::{
     Code, Command, Compare, FaceQuery, Live, LiveQuery, Moment, Operations, PersonView, Photo, Refusal,
     Reply, Scope, SearchMode, Thumbnail, hex,
 };

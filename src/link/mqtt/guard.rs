@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::{ClockTrust, Millis, Now, Utc};
+use ostiary_domain::{ClockTrust, Millis, Now, Utc};
 
 /// How old, and how far ahead of the door's clock, a command may be.
 const FRESH: Millis = Millis(10_000);
@@ -184,7 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::Mono;
+    use ostiary_domain::Mono;
 
     fn at(ms: u64) -> Now {
         Now { mono: Mono(ms), utc: Utc(1_800_000_000_000 + ms as i64), trust: ClockTrust::Trusted }

@@ -15,7 +15,7 @@ use super::link::{Link, Live};
 use super::session::{Inbound, Message};
 use super::topics::Heading;
 use super::work::{Content, Job, ReplyTo, answer};
-use crate::domain::{Now, Utc};
+use ostiary_domain::{Now, Utc};
 
 /// Longest payload of a message that moves the door.
 const DOOR_BYTES: usize = 4_096;

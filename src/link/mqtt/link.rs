@@ -24,7 +24,7 @@ use super::session::{Inbound, Lost, Message, News, Receipt, Session, Speaks, Wan
 use super::state::DoorTopics;
 use super::upload::Uploads;
 use super::work::{Answer, Content, Job, Lanes, ReplyTo};
-use crate::ports::Clock;
+use ostiary_ports::Clock;
 
 /// Events without a receipt.
 const WINDOW: usize = 16;

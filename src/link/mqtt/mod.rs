@@ -28,7 +28,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 use super::wire::Operations;
-use crate::ports::Clock;
+use ostiary_ports::Clock;
 
 pub use config::{BrokerAddress, Confirm, MqttConfig, Operator, Tls, Version};
 pub use guard::{Expiry, Guard, Held, Stamp};

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::super::wire::{Code, MAX_PHOTO_BYTES, Photo, Refusal};
-use crate::domain::{Millis, Mono};
+use ostiary_domain::{Millis, Mono};
 
 const MAX_UPLOADS: usize = 8;
 const MAX_PARTS: u16 = 256;

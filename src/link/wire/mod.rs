@@ -12,6 +12,7 @@ mod photo;
 mod refusal;
 mod reply;
 mod rules;
+mod say;
 mod scope;
 mod verbs;
 

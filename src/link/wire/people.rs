@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::limits::{MAX_COLLECTIONS, MAX_GROUPS, MAX_LABEL, MAX_NAME, MAX_NOTES};
-use crate::domain::person::Label;
-use crate::domain::{Consent, Person, PersonStatus, Utc};
+use ostiary_domain::limits::{MAX_COLLECTIONS, MAX_GROUPS, MAX_LABEL, MAX_NAME, MAX_NOTES};
+use ostiary_domain::person::Label;
+use ostiary_domain::{Consent, Person, PersonStatus, Utc};
 
 use super::moment::Moment;
 use super::photo::Photo;
@@ -152,7 +152,7 @@ impl Profile {
         }
         if let Some(basis) = &self.consent {
             let basis = text::<MAX_LABEL>("consent", basis, 1)?;
-            person.consent = Some(Consent { basis, at: now, by: crate::domain::clipped(by) });
+            person.consent = Some(Consent { basis, at: now, by: ostiary_domain::clipped(by) });
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::picture::{self, Limits};
+use ostiary_picture::{self as picture, Limits};
 
 use super::refusal::{Code, Refusal};
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::liveness::MAX_NETS;
-use crate::domain::{Calibration, ModelId, Point};
-use crate::engine::Pixels;
+use ostiary_domain::{Calibration, ModelId, Point};
+use ostiary_engine::Pixels;
 
 mod raw;
 #[cfg(test)]

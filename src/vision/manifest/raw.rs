@@ -9,8 +9,8 @@ use std::path::{Component, PathBuf};
 use serde::Deserialize;
 
 use super::{Colour, Family, Input, ManifestError, ModelSpec, Role, SetSpec};
-use crate::domain::limits::MAX_ALIGNED_SIDE;
-use crate::domain::{Anchor, Calibration, ModelId, Point};
+use ostiary_domain::limits::MAX_ALIGNED_SIDE;
+use ostiary_domain::{Anchor, Calibration, ModelId, Point};
 
 /// The version of the form that is read.
 pub(super) const VERSION: u32 = 1;

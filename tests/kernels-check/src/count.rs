@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::io::Write;
 
-use ostiary_kernels_check::engine::kernels::{
+use ostiary_kernels_check::kernels::{
     Addition, Aligned, Depthwise, Kernels, Matmul, Requant, Window, available, padded,
 };
 

@@ -5,8 +5,6 @@
 //! boards have.
 #![allow(dead_code, unused_imports, reason = "some of it only the rest of the product uses")]
 
-/// Where the product has them.
-#[path = "../../../src/engine"]
-pub mod engine {
-    pub mod kernels;
-}
+/// Where the engine's crate has them.
+#[path = "../../../src/engine/kernels/mod.rs"]
+pub mod kernels;

@@ -9,21 +9,22 @@
     any(target_arch = "x86_64", target_arch = "aarch64"),
     expect(unsafe_code, reason = "instructions of the machine's baseline")
 )]
+#![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "values, nothing else")]
 #![expect(clippy::inline_always, reason = "a function is one instruction")]
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-mod plain;
+pub mod plain;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use neon::Lanes;
+pub use neon::Lanes;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(crate) use plain::Lanes;
+pub use plain::Lanes;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use sse2::Lanes;
+pub use sse2::Lanes;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::{CANARY, Dice, Guarded, cases, channels_of, is_requantised, others, result};
-use crate::engine::kernels::{Kernels, Matmul, padded, scalar};
+use crate::kernels::{Kernels, Matmul, padded, scalar};
 
 #[derive(Debug, Clone, Copy)]
 struct Shape {

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::{CANARY, Dice, Guarded, cases, channels_of, is_requantised, is_rounded, others, result};
-use crate::engine::kernels::{Addition, Kernels, Product, padded, scalar};
+use crate::kernels::{Addition, Kernels, Product, padded, scalar};
 
 #[derive(Debug, Clone, Copy)]
 struct Shape {

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::{CANARY, Dice, Guarded, cases, channels_of, is_requantised, others, result};
-use crate::engine::kernels::{Depthwise, Kernels, Window, padded, scalar};
+use crate::kernels::{Depthwise, Kernels, Window, padded, scalar};
 
 #[derive(Debug, Clone)]
 struct Shape {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::isa::{Isa, unpack};
 use super::requant::{Narrow, is_plain, quad};
 use super::three;
-use crate::engine::kernels::{Aligned, Depthwise, Packed, Window, check, padded};
+use crate::kernels::{Aligned, Depthwise, Packed, Window, check, padded};
 
 /// Taps whose places are worked out at once.
 const TAPS: usize = 64;

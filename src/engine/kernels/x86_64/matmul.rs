@@ -7,7 +7,7 @@
 
 use super::isa::Isa;
 use super::requant::{Narrow, is_plain, quad};
-use crate::engine::kernels::{Aligned, Matmul, Packed, check, padded};
+use crate::kernels::{Aligned, Matmul, Packed, check, padded};
 
 /// Bytes of the left side that a pass over all columns works on; between 16 and 256 KiB it makes no difference here.
 const PANEL: usize = 32 << 10;

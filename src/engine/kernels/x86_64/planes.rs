@@ -7,7 +7,7 @@
 use super::depthwise::{load, repeats, store};
 use super::isa::{Isa, unpack};
 use super::requant::{Bounds, Narrow, are_below, floats, is_plain, quad};
-use crate::engine::kernels::{Addition, Product, Window, check, padded};
+use crate::kernels::{Addition, Product, Window, check, padded};
 
 /// The upper byte of the float 2^23, and its value.
 const EXPONENT: u8 = 0x4B;

@@ -10,7 +10,7 @@
 //! and else are held at `CEILING` first. Every later step saturates.
 
 use super::isa::Isa;
-use crate::engine::kernels::Requant;
+use crate::kernels::Requant;
 
 /// Above every byte and below every overflow.
 pub(super) const CEILING: f32 = 1_000_000_000.0;

@@ -6,7 +6,7 @@
 //! Limit: memory. A register of 64 bytes takes one load, one `xor` and one `dot`.
 
 use super::isa::Isa;
-use crate::engine::kernels::check;
+use crate::kernels::check;
 
 /// `Kernels::scan`.
 #[inline(always)]

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::depthwise::{Block, in_memory};
 use super::isa::{Isa, unpack};
-use crate::engine::kernels::{Depthwise, Window, padded};
+use crate::kernels::{Depthwise, Window, padded};
 
 /// Whether this path is for such a window.
 pub(super) fn takes(window: &Window) -> bool {

@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use super::{closed, object, person_id, profile, reference, text};
 
-pub(in crate::link::http) fn status() -> Value {
+pub(in crate::http) fn status() -> Value {
     reference("Status")
 }
 
-pub(in crate::link::http) fn door() -> Value {
+pub(in crate::http) fn door() -> Value {
     reference("DoorStatus")
 }
 
-pub(in crate::link::http) fn seconds_body() -> Value {
+pub(in crate::http) fn seconds_body() -> Value {
     closed(
         &["mode"],
         json!({
@@ -24,7 +24,7 @@ pub(in crate::link::http) fn seconds_body() -> Value {
     )
 }
 
-pub(in crate::link::http) fn events() -> Value {
+pub(in crate::http) fn events() -> Value {
     let event = object(
         &["seq", "boot", "type", "time", "door", "hash"],
         json!({ "seq": { "type": "integer" }, "type": text(), "time": text(), "person": { "type": ["string", "null"] } }),
@@ -36,20 +36,20 @@ pub(in crate::link::http) fn events() -> Value {
     )
 }
 
-pub(in crate::link::http) fn any() -> Value {
+pub(in crate::http) fn any() -> Value {
     json!({})
 }
 
-pub(in crate::link::http) fn door_number() -> Value {
+pub(in crate::http) fn door_number() -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": 255 })
 }
 
-pub(in crate::link::http) fn any_object() -> Value {
+pub(in crate::http) fn any_object() -> Value {
     json!({ "type": "object" })
 }
 
-pub(in crate::link::http) fn token_new() -> Value {
-    let scopes: Vec<&str> = crate::link::wire::Scope::ALL.iter().map(|s| s.name()).collect();
+pub(in crate::http) fn token_new() -> Value {
+    let scopes: Vec<&str> = crate::wire::Scope::ALL.iter().map(|s| s.name()).collect();
     closed(
         &["name", "scopes"],
         json!({
@@ -60,19 +60,19 @@ pub(in crate::link::http) fn token_new() -> Value {
     )
 }
 
-pub(in crate::link::http) fn token_issued() -> Value {
+pub(in crate::http) fn token_issued() -> Value {
     reference("TokenIssued")
 }
 
-pub(in crate::link::http) fn tokens() -> Value {
+pub(in crate::http) fn tokens() -> Value {
     closed(&["tokens"], json!({ "tokens": { "type": "array", "items": reference("TokenView") } }))
 }
 
-pub(in crate::link::http) fn setup_body() -> Value {
+pub(in crate::http) fn setup_body() -> Value {
     closed(&["code"], json!({ "code": text(), "name": text() }))
 }
 
-pub(in crate::link::http) fn camera_body() -> Value {
+pub(in crate::http) fn camera_body() -> Value {
     let mut fields = profile();
     if let Some(fields) = fields.as_object_mut() {
         fields.remove("images");
@@ -84,10 +84,10 @@ pub(in crate::link::http) fn camera_body() -> Value {
     object(&[], fields)
 }
 
-pub(in crate::link::http) fn camera() -> Value {
+pub(in crate::http) fn camera() -> Value {
     reference("CameraProgress")
 }
 
-pub(in crate::link::http) fn health() -> Value {
+pub(in crate::http) fn health() -> Value {
     closed(&["status"], json!({ "status": { "const": "ok" } }))
 }

@@ -1,11 +1,11 @@
 //! Replies as text for people at the board.
 //!
-//! Owns: the wording. Does not own: the data (`link::wire`), exit codes (`app`).
+//! Owns: the wording. Does not own: exit codes (`app`).
 //! Invariant: a score is said only where the reply holds one: the operator at the board's own command line.
 
 use std::fmt;
 
-use crate::link::wire::{
+use super::{
     CollectionView, Compared, DoorStatus, Enrolled, Erased, Identified, Moment, PersonPage, PersonView,
     Status, TokenIssued, TokenView,
 };

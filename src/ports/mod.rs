@@ -3,17 +3,18 @@
 //! Owns: the traits and their errors. Does not own: any implementation (`device`, `link`, `store`).
 //! Invariants: each trait stays under eight methods; nothing here allocates; a call that can block takes
 //! the longest time it may.
+#![cfg_attr(not(test), no_std)]
 
 use core::fmt;
 
-pub use crate::domain::event::Detail;
-pub use crate::domain::wires::{Input, InputEdge};
-use crate::domain::{FrameMeta, Millis, Now, Screen};
+pub use ostiary_domain::event::Detail;
+pub use ostiary_domain::wires::{Input, InputEdge};
+use ostiary_domain::{FrameMeta, Millis, Now, Screen};
 
 /// A source of pictures.
 pub trait Camera: Send {
     /// Waits up to `patience` for the next picture and writes it to `rgb`, which holds
-    /// [`crate::domain::limits::MAX_FRAME_BYTES`]. Frames older than the newest may be passed over.
+    /// [`ostiary_domain::limits::MAX_FRAME_BYTES`]. Frames older than the newest may be passed over.
     ///
     /// # Errors
     /// See [`CameraError`]. After any error but `Ended` the call may be repeated: the camera reopens itself.
