@@ -99,11 +99,11 @@ fn number_run(text: &str) -> Option<String> {
     None
 }
 
-/// A run of 80 characters as only base64 or hexadecimal has: longer than any hash that is printed.
+/// A run of 160 characters as only base64 or hexadecimal has: longer than any hash or signature that is printed.
 fn hex_or_base64_run(text: &str) -> Option<&str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '+' || c == '/'))
         .find(|run| {
-            run.len() >= 80 && run.chars().any(|c| c.is_ascii_digit()) && run.matches('/').count() < 8
+            run.len() >= 160 && run.chars().any(|c| c.is_ascii_digit()) && run.matches('/').count() < 8
         })
         .map(|run| &run[..24])
 }
@@ -123,7 +123,7 @@ fn the_search_finds_what_it_looks_for() {
     assert!(!leaks(&format!("{:?}", embedding().values())).is_empty());
     let tensor: Vec<f32> = (0..24_u8).map(|i| f32::from(i) * 0.01 - 0.1).collect();
     assert!(!leaks(&format!("{tensor:#?}")).is_empty());
-    assert!(!leaks(&"ab0".repeat(40)).is_empty());
+    assert!(!leaks(&"ab0".repeat(60)).is_empty());
     assert_eq!(leaks("2026-11-21T10:00:00Z grant employee-7 after 210 ms, 3 faces, sha256 "), [""; 0]);
     assert_eq!(leaks(&format!("{:?}", ModelId([9; 32]))), [""; 0]);
 }
