@@ -13,7 +13,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::DoorId;
+use crate::device::clock_os::pause;
+use crate::domain::{DoorId, Millis};
 use crate::link::wire::{
     self, Caller, Code, Compare, Document, DoorOrder, EventQuery, Moment, Operations as _, PersonPut,
     PersonQuery, Photo, Profile, Refusal, Reply, TokenNew,
@@ -42,10 +43,7 @@ pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<An
         Err(other) => other,
     };
     let request = request(command)?;
-    let answer = match control::ask(&common.data, &request) {
-        Some(answer) => answer?,
-        None => alone(common, request)?,
-    };
+    let answer = answer(common, &request)?;
     print(answer.map_err(taught)?, export_to.as_deref(), out)
 }
 
@@ -76,8 +74,30 @@ fn verify_log(file: &Path, key: &str, out: &mut Out) -> Result<Answer, AppError>
     Ok(Answer::Yes)
 }
 
+/// How often, and how long apart, a gallery that another process has open is tried again.
+const TRIES: u32 = 12;
+const BETWEEN: Millis = Millis(250);
+
+/// Asks the running door, or the gallery itself where none runs. A door that is just starting has the gallery already
+/// and does not listen yet, so that case is waited out.
+pub(super) fn answer(common: &Common, request: &wire::Command) -> Result<Result<Reply, Refusal>, AppError> {
+    let mut left = TRIES;
+    loop {
+        if let Some(answer) = control::ask(&common.data, request) {
+            return Ok(answer?);
+        }
+        match alone(common, request.clone()) {
+            Err(AppError::Wiring(wiring::WiringError::Store(store::StoreError::InUse(_)))) if left > 0 => {
+                left -= 1;
+                pause(BETWEEN);
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Opens the gallery for this one request.
-pub(super) fn alone(common: &Common, request: wire::Command) -> Result<Result<Reply, Refusal>, AppError> {
+fn alone(common: &Common, request: wire::Command) -> Result<Result<Reply, Refusal>, AppError> {
     let config = Config::read(common.config.as_deref())?;
     let models = wiring::Models::find(&config)?;
     let (model, open_set) = models.open_set(&config)?;

@@ -19,7 +19,7 @@ use super::cli::{
 use super::out::Out;
 use super::rules::RulesFile;
 use super::rules::explain::Explanation;
-use super::{Answer, AppError, ask, control, wiring};
+use super::{Answer, AppError, ask, wiring};
 
 /// Largest rules file read.
 const MAX_FILE: u64 = 1 << 20;
@@ -132,10 +132,7 @@ pub(super) fn run(
     let mut last = Reply::Done;
     for request in requests {
         let request = Wire::Rules(request);
-        let answer = match control::ask(&common.data, &request) {
-            Some(answer) => answer?,
-            None => ask::alone(common, request)?,
-        };
+        let answer = ask::answer(common, &request)?;
         last = answer.map_err(ask::taught)?;
     }
     let Reply::Document(Document(text)) = last else {
