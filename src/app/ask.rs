@@ -155,7 +155,10 @@ fn request(command: Command) -> Result<wire::Command, AppError> {
             DoorCommand::Lock => DoorOrder::Lock,
             DoorCommand::Lockdown => DoorOrder::Lockdown { seconds: 0 },
             DoorCommand::Release => DoorOrder::Release,
-            DoorCommand::Key { .. } | DoorCommand::Others { .. } | DoorCommand::TrustClock => {
+            DoorCommand::Safe { .. }
+            | DoorCommand::Key { .. }
+            | DoorCommand::Others { .. }
+            | DoorCommand::TrustClock => {
                 unreachable!("asked for beside the others")
             }
         }),

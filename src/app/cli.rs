@@ -260,6 +260,16 @@ pub enum DoorCommand {
     Lockdown,
     /// End a lockdown or a hold.
     Release,
+    /// Drive the relay to its released level and end. For boot and for after the door's program; the running door
+    /// is not asked.
+    Safe {
+        /// The board file.
+        #[arg(long, value_name = "FILE")]
+        board: PathBuf,
+        /// How long to wait for a GPIO chip that is not there yet.
+        #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60))]
+        wait_s: u64,
+    },
     /// Press a key of the reader: 0 to 9, enter, clear, f1 to f16.
     Key {
         /// The keys, in their order.

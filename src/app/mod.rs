@@ -37,9 +37,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::domain::Millis;
 use crate::link::wire::{Code, Refusal};
 
-use cli::{Cli, Command, ConfigCommand};
+use cli::{Cli, Command, ConfigCommand, DoorCommand};
 use config::{Board, Config, ConfigError};
 use out::Out;
 use wiring::WiringError;
@@ -205,6 +206,15 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
             out.line(format_args!("ostiary {}", env!("CARGO_PKG_VERSION")))?;
             if out.json() {
                 out.document(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))?;
+            }
+            Ok(Answer::Yes)
+        }
+        Command::Door(DoorCommand::Safe { board, wait_s }) => {
+            let board = Board::read(&board)?;
+            let driven = wiring::release_relay(&board, Millis::secs(wait_s))?;
+            out.line(if driven { "the relay is released" } else { "this board has no relay" })?;
+            if out.json() {
+                out.document(&serde_json::json!({ "released": driven }))?;
             }
             Ok(Answer::Yes)
         }

@@ -17,12 +17,12 @@ use crate::device::clock_os::{OsClock, mono_micros};
 use crate::device::clock_sim::SimClock;
 use crate::device::console::ConsoleUplink;
 use crate::device::display::{PngDisplay, PngOptions, RenderOptions};
-use crate::device::door_gpio::{Bias, GpioConfig, GpioDoor, InputLine, OutputLine};
+use crate::device::door_gpio::{Bias, GpioConfig, GpioDoor, GpioError, InputLine, OutputLine, PatientDoor};
 use crate::device::no_panel::NoPanel;
 use crate::device::replay::{self, Pace, ReplayOptions};
 use crate::device::sim::SimDoor;
 use crate::device::walkup::{Arrivals, Visitor, WalkupCamera};
-use crate::domain::{ClockTrust, Mono, Now, Utc};
+use crate::domain::{ClockTrust, Millis, Mono, Now, Utc};
 use crate::engine::Pixels;
 use crate::link::http::{self, HttpConfig, HttpServer};
 use crate::link::mqtt::{Mqtt, MqttConfig, Nudge, Tls, World};
@@ -242,26 +242,66 @@ pub fn walkup(visitors: Vec<Visitor>, clock: &Arc<OsClock>, arrivals: Arrivals) 
     Box::new(WalkupCamera::new(visitors, Arc::clone(clock) as Arc<dyn Clock>, arrivals))
 }
 
-/// The wires of the board.
+/// The wires of the board. Wires that cannot be had are no error: the door stays locked and they are tried again.
+#[must_use]
+pub fn waiting_door(board: &Board, clock: &Arc<dyn Clock>) -> Box<dyn Door> {
+    match wires(board) {
+        Wires::Simulated { visitors } => Box::new(SimDoor::new(Arc::clone(clock), visitors)),
+        Wires::Gpio(config) => Box::new(PatientDoor::new(config, Arc::clone(clock))),
+    }
+}
+
+/// Drives the relay to its released level and ends; waits that long for a chip that is not there yet. `false` where
+/// the board has no wires.
+///
+/// # Errors
+/// When the line cannot be had; says which and what to do.
+pub fn release_relay(board: &Board, patience: Millis) -> Result<bool, WiringError> {
+    let Wires::Gpio(config) = wires(board) else { return Ok(false) };
+    let clock = clock();
+    let end = clock.now().mono.after(patience);
+    loop {
+        match GpioDoor::release(&config) {
+            Ok(()) => return Ok(true),
+            Err(GpioError::NoChip(_) | GpioError::Permission(_)) if clock.now().mono < end => {
+                crate::device::clock_os::pause(Millis(100));
+            }
+            Err(error) => return Err(WiringError::Device(error.to_string())),
+        }
+    }
+}
+
+/// The wires of the board, as they are now.
 ///
 /// # Errors
 /// When a line cannot be had; says which and what to do.
 pub fn door(board: &Board, clock: &Arc<dyn Clock>) -> Result<Box<dyn Door>, WiringError> {
+    Ok(match wires(board) {
+        Wires::Simulated { visitors } => Box::new(SimDoor::new(Arc::clone(clock), visitors)),
+        Wires::Gpio(config) => Box::new(
+            GpioDoor::open(&config, Arc::clone(clock)).map_err(|e| WiringError::Device(e.to_string()))?,
+        ),
+    })
+}
+
+enum Wires {
+    Simulated { visitors: bool },
+    Gpio(GpioConfig),
+}
+
+/// Which line is what.
+fn wires(board: &Board) -> Wires {
     match &board.0.door {
-        RawDoor::Sim { contact } => Ok(Box::new(SimDoor::new(Arc::clone(clock), *contact))),
-        RawDoor::Gpio { chip, relay, contact, rex, tamper, fire } => {
-            let config = GpioConfig {
-                chip: chip.clone(),
-                relay: OutputLine { line: relay.line, active_low: relay.active_low },
-                contact: contact.as_ref().map(input),
-                rex: rex.as_ref().map(input),
-                tamper: tamper.as_ref().map(input),
-                fire: fire.as_ref().map(input),
-            };
-            let door =
-                GpioDoor::open(&config, Arc::clone(clock)).map_err(|e| WiringError::Device(e.to_string()))?;
-            Ok(Box::new(door))
-        }
+        RawDoor::Sim { contact } => Wires::Simulated { visitors: *contact },
+        RawDoor::Gpio { chip, relay, contact, rex, tamper, fire } => Wires::Gpio(GpioConfig {
+            chip: chip.clone(),
+            relay: OutputLine { line: relay.line, active_low: relay.active_low },
+            max_on: relay.max_on_s.map(|s| Millis::secs(s.into())),
+            contact: contact.as_ref().map(input),
+            rex: rex.as_ref().map(input),
+            tamper: tamper.as_ref().map(input),
+            fire: fire.as_ref().map(input),
+        }),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::vision::{VisionConfig, Zone};
 pub use mqtt::{MqttSetup, RawMqtt, RawOperator};
 pub use raw::{
     RawBias, RawBoard, RawCamera, RawConfig, RawDisplay, RawDoor, RawHttp, RawInput, RawOutput, RawPace,
+    RawRelay,
 };
 
 use super::commands::Keep;
@@ -180,6 +181,9 @@ impl Board {
             RawDoor::Sim { .. } => {}
             RawDoor::Gpio { relay, contact, rex, tamper, fire, .. } => {
                 let inputs = [("contact", contact), ("rex", rex), ("tamper", tamper), ("fire", fire)];
+                if let Some(seconds) = relay.max_on_s {
+                    between(range, "door.relay.max_on_s", f64::from(seconds), 1.0, 3_600.0)?;
+                }
                 let mut used = vec![("relay", relay.line)];
                 for (name, input) in inputs {
                     let Some(input) = input else { continue };

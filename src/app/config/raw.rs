@@ -87,7 +87,7 @@ pub enum RawDoor {
         /// `/dev/gpiochip0`.
         chip: PathBuf,
         /// Drives the strike or the magnet.
-        relay: RawOutput,
+        relay: RawRelay,
         /// Door contact.
         contact: Option<RawInput>,
         /// Request-to-exit button.
@@ -97,6 +97,20 @@ pub enum RawDoor {
         /// Fire alarm.
         fire: Option<RawInput>,
     },
+}
+
+/// The relay's line.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRelay {
+    /// Offset on the chip (not the header's pin number).
+    pub line: u32,
+    /// Whether the relay board energises on a low level.
+    #[serde(default)]
+    pub active_low: bool,
+    /// No pulse is longer than that many seconds (1 to 3,600), whoever wants it; then the relay rests a minute and the
+    /// door is in fault. For a strike that burns when it is held; without it holds are as long as the rules say.
+    pub max_on_s: Option<u32>,
 }
 
 /// An output line.

@@ -9,6 +9,8 @@
 //! So the board needs a resistor from the relay's input to its idle level, and the service a stop command that
 //! releases the line; both are in the board file's notes.
 
+mod guard;
+mod patient;
 mod relay;
 
 use std::io;
@@ -25,6 +27,8 @@ use ostiary_ports::{Clock, Door, DoorError, Input, InputEdge};
 
 use super::detail;
 
+pub use guard::{Guarded, REST, UNATTENDED};
+pub use patient::PatientDoor;
 pub use relay::Relay;
 
 /// Levels are compared with the edges seen this often.
@@ -38,6 +42,8 @@ pub struct GpioConfig {
     pub chip: PathBuf,
     /// Drives the strike or the magnet.
     pub relay: OutputLine,
+    /// No pulse is longer, whoever wants it: for a strike that burns when it is held.
+    pub max_on: Option<Millis>,
     /// Door contact: active while the door stands open.
     pub contact: Option<InputLine>,
     /// Exit button: active while pressed.
@@ -148,7 +154,7 @@ pub enum GpioError {
 
 /// The door.
 pub struct GpioDoor {
-    relay: Relay<CdevPin>,
+    relay: Guarded<CdevPin>,
     inputs: Option<Request>,
     wires: heapless::Vec<Wire, 4>,
     clock: Arc<dyn Clock>,
@@ -171,6 +177,7 @@ impl GpioDoor {
         let mut chip = Chip::new(&config.chip).map_err(|e| chip_error(&config.chip, e))?;
         check(config, &chip)?;
         let relay = open_relay(config, &mut chip)?;
+        let relay = Guarded::new(relay, config.max_on, Arc::clone(&clock)).map_err(GpioError::Release)?;
         let wired = [
             (Input::Contact, config.contact),
             (Input::Rex, config.rex),
@@ -211,6 +218,17 @@ impl GpioDoor {
         }
         let compared = clock.now().mono;
         Ok(Self { relay, inputs, wires, clock, compared })
+    }
+
+    /// Drives the relay's line to its released level and gives it back. For the moments when nothing else runs: early
+    /// at boot, and after the program has ended in whatever way.
+    ///
+    /// # Errors
+    /// See [`GpioError`]; a line that somebody holds is theirs to release.
+    pub fn release(config: &GpioConfig) -> Result<(), GpioError> {
+        let mut chip = Chip::new(&config.chip).map_err(|e| chip_error(&config.chip, e))?;
+        check(config, &chip)?;
+        open_relay(config, &mut chip).map(drop)
     }
 
     /// Finds a level that no edge told of; the kernel drops edges when its buffer is full.
@@ -257,6 +275,7 @@ impl Door for GpioDoor {
     }
 
     fn poll_edge(&mut self) -> Result<Option<InputEdge>, DoorError> {
+        self.relay.renew()?;
         let Some(request) = self.inputs.take() else { return Ok(None) };
         let outcome = self.poll(&request);
         self.inputs = Some(request);
@@ -341,7 +360,8 @@ mod tests {
     fn open(chip: &Path) -> GpioError {
         let relay = OutputLine { line: 17, active_low: true };
         let chip = chip.to_owned();
-        let config = GpioConfig { chip, relay, contact: None, rex: None, tamper: None, fire: None };
+        let config =
+            GpioConfig { chip, relay, max_on: None, contact: None, rex: None, tamper: None, fire: None };
         GpioDoor::open(&config, Arc::new(SimClock::default())).map(|_| ()).unwrap_err()
     }
 
@@ -350,5 +370,13 @@ mod tests {
         assert!(matches!(open(Path::new("/dev/gpiochip99")), GpioError::NoChip(_)));
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(matches!(open(file.path()), GpioError::Chip(..)));
+    }
+
+    #[test]
+    fn a_release_says_the_same_of_a_chip_that_is_not_there() {
+        let (chip, relay) = (PathBuf::from("/dev/gpiochip99"), OutputLine { line: 1, active_low: false });
+        let config =
+            GpioConfig { chip, relay, max_on: None, contact: None, rex: None, tamper: None, fire: None };
+        assert!(matches!(GpioDoor::release(&config), Err(GpioError::NoChip(_))));
     }
 }
