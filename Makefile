@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo kiosk-demo test chaos kernels-long test-aarch64 count-aarch64 check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo kiosk-demo test chaos kernels-long fuzz-models miri test-aarch64 count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -39,6 +39,14 @@ chaos: bootstrap ## Kill the program 200 times at its work with a real broker; n
 
 kernels-long: bootstrap ## Every set of integer kernels against the reference, 20,000 random cases a property
 	@OSTIARY_KERNEL_CASES=$${OSTIARY_KERNEL_CASES:-20000} cargo test --locked -p ostiary-engine kernels
+
+fuzz-models: bootstrap ## Damaged and bent model files, 20,000 of each kind: refused or run, in bounded memory, never a panic
+	@OSTIARY_ENGINE_CASES=$${OSTIARY_ENGINE_CASES:-20000} cargo test --locked --test engine refused_or_run
+
+miri: bootstrap ## The portable kernels and the engine's bookkeeping of bytes under Miri, which sees undefined behaviour (nightly)
+	@rustup toolchain install nightly --profile minimal -c miri -c rust-src
+	@OSTIARY_KERNEL_CASES=3 MIRIFLAGS=-Zmiri-disable-isolation \
+		cargo +nightly miri test --locked -p ostiary-kernels-check --lib -- --skip the_deepest_product
 
 test-aarch64: bootstrap ## The kernels on emulated 64-bit Arm processors (as root: installs a cross compiler and qemu)
 	@scripts/cross setup

@@ -11,13 +11,15 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::need_shared;
 use ostiary::domain::{Cosine, Frame, FrameMeta, LookVerdict, Match, Mono};
 use ostiary::engine::Network;
+use ostiary::engine::quantize::{Options, Samples, quantize};
 use ostiary::picture::{Limits, decode};
 use ostiary::vision::{Manifest, ModelSet, Vision, VisionConfig};
+use sha2::{Digest as _, Sha256};
 
 struct Counting;
 
@@ -70,7 +72,85 @@ fn of_a_run((network, pixels): &mut (Network, Vec<u8>)) -> u64 {
 }
 
 fn manifest() -> Manifest {
-    Manifest::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/manifest.toml")).unwrap()
+    Manifest::read(&shipped()).unwrap()
+}
+
+/// A manifest whose networks all run in integers, with the files that were not there yet made in `folder`.
+fn integers_alone(models: &Path, portraits: &Path, folder: &Path) -> Manifest {
+    let mut files: Vec<_> = fs::read_dir(portraits).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort_unstable();
+    let mut text = fs::read_to_string(shipped()).unwrap();
+    let manifest = manifest();
+    for name in ["yunet-n-320", "minifasnet-v2", "minifasnet-v1se"] {
+        let spec = manifest.model(name).unwrap();
+        let pixels = spec.input.pixels();
+        let pictures: Vec<Vec<u8>> = files.iter().take(4).map(|file| sample(file, pixels.width)).collect();
+        let samples = Samples { pictures: &pictures, pixels, progress: &|_, _| () };
+        let float = fs::read(models.join(&spec.file)).unwrap();
+        // So few pictures would leave a layer float that more of them do not; here every layer works on bytes.
+        let options = Options { limit: f64::INFINITY, equalise: false, ..Options::default() };
+        let made = quantize(&float, &samples, &options).unwrap().bytes;
+        assert!(Network::load(&made, pixels).unwrap().steps().iter().all(|s| !s.island), "{name}");
+        let file = format!("{name}.onnx");
+        let hash = hex(&Sha256::digest(&made));
+        fs::write(folder.join(&file), made).unwrap();
+        let (old, place) = (hex(&Sha256::digest(&float)), spec.file.to_str().unwrap());
+        assert!(text.contains(place) && text.contains(&old));
+        text = text.replace(place, &file).replace(&old, &hash);
+    }
+    let path = folder.join("manifest.toml");
+    fs::write(&path, text).unwrap();
+    Manifest::read(&path).unwrap()
+}
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/manifest.toml")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A square portrait as a network sees it: blue, green, red.
+fn sample(file: &Path, side: usize) -> Vec<u8> {
+    let picture = decode(&fs::read(file).unwrap(), Limits::default()).unwrap().fit(side as u32).unwrap();
+    assert_eq!((picture.width() as usize, picture.height() as usize), (side, side));
+    picture.rgb().as_chunks::<3>().0.iter().flat_map(|[r, g, b]| [*b, *g, *r]).collect()
+}
+
+/// The whole look of a set in integers, from the frame to the verdict, never asks for memory.
+#[test]
+fn a_look_in_integers_allocates_nothing() {
+    let models = need_shared!("models");
+    let portraits = need_shared!("training/portraits_cc0");
+    let live = need_shared!("eval/pad/live/silent_image_T1_11e7f4.jpg");
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = integers_alone(&models, &portraits, folder.path());
+    let folders = [folder.path().to_path_buf(), models];
+    for set in ["strong-int8", "mobile-int8"] {
+        let spec = manifest.set(set).unwrap();
+        let mut vision =
+            Vision::new(ModelSet::load(&manifest, spec, &folders).unwrap(), VisionConfig::default()).unwrap();
+        let picture = decode(&fs::read(&live).unwrap(), Limits::default()).unwrap();
+        let mut matched = 0;
+        let mut taken = Vec::new();
+        for n in 0..16 {
+            let meta = FrameMeta {
+                width: picture.width(),
+                height: picture.height(),
+                captured: Mono(n * 40),
+                seq: n,
+            };
+            let frame = Frame::new(picture.rgb(), meta).unwrap();
+            let unknown = Match::Unknown { score: Cosine::new(0.0) };
+            taken.push(counted(|| {
+                let look = vision.look(frame, &mut |_| unknown.clone()).unwrap();
+                matched += usize::from(matches!(look.verdict, LookVerdict::Matched(_)));
+            }));
+        }
+        assert!(matched >= 8, "{set}: {matched} of 16 looks went all the way");
+        assert!(taken[8..].iter().all(|count| *count == 0), "{set}: allocations look by look: {taken:?}");
+    }
 }
 
 /// Nothing of a look is allocated but what tract allocates for networks, or parts of them, that run in floats; in a

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 
 use ostiary::engine::{EngineError, Network, Pixels, kernels};
 use proptest::prelude::*;
+use proptest::sample::Index;
+use prost::Message as _;
+use tract_onnx::pb::{GraphProto, ModelProto, tensor_shape_proto, type_proto};
 
 /// Each golden network: its side, the greatest difference from onnxruntime, and whether all of it is in integers.
 const NETWORKS: [(&str, usize, f32, bool); 6] = [
@@ -129,5 +132,143 @@ proptest! {
                 prop_assert!(!matches!(run, Err(EngineError::Panicked)), "running panicked");
             }
         }
+    }
+}
+
+/// One change of a graph's meaning, with where and to what.
+type Bend = (u8, Index, Index, i64);
+
+fn bends() -> impl Strategy<Value = Vec<Bend>> {
+    let value = prop_oneof![
+        2 => -3_i64..=9,
+        1 => any::<i64>(),
+        2 => prop::sample::select(vec![
+            i64::MIN, -1 << 31, -1, 0, 1 << 16, 1 << 24, 1 << 31, (1 << 31) + 1, 1 << 40, i64::MAX,
+        ]),
+    ];
+    prop::collection::vec((0..9_u8, any::<Index>(), any::<Index>(), value), 1..4)
+}
+
+/// Floats that break arithmetic.
+fn poison(value: i64) -> f32 {
+    match value.rem_euclid(7) {
+        0 => f32::NAN,
+        1 => f32::INFINITY,
+        2 => f32::NEG_INFINITY,
+        3 => 0.0,
+        4 => -1.0,
+        5 => f32::MIN_POSITIVE / 4.0,
+        _ => f32::MAX,
+    }
+}
+
+fn bend(graph: &mut GraphProto, (what, at, other, value): Bend) {
+    let nodes = graph.node.len();
+    if nodes == 0 || graph.initializer.is_empty() {
+        return;
+    }
+    let tensors = graph.initializer.len();
+    match what {
+        // A number among a node's attributes: strides, pads, groups, axes.
+        0 => {
+            let with: Vec<usize> = (0..nodes).filter(|i| !graph.node[*i].attribute.is_empty()).collect();
+            if with.is_empty() {
+                return;
+            }
+            let attributes = &mut graph.node[with[at.index(with.len())]].attribute;
+            let count = attributes.len();
+            let attribute = &mut attributes[other.index(count)];
+            attribute.i = value;
+            attribute.f = poison(value);
+            match attribute.ints.len() {
+                0 => {}
+                n => attribute.ints[other.index(n)] = value,
+            }
+        }
+        // A size of a weight.
+        1 => {
+            let dims = &mut graph.initializer[at.index(tensors)].dims;
+            match dims.len() {
+                0 => dims.push(value),
+                n => dims[other.index(n)] = value,
+            }
+        }
+        // A scale, or any other float.
+        2 => {
+            let tensor = &mut graph.initializer[at.index(tensors)];
+            if tensor.data_type == 1 && tensor.raw_data.len() >= 4 {
+                let place = other.index(tensor.raw_data.len() / 4) * 4;
+                tensor.raw_data[place..place + 4].copy_from_slice(&poison(value).to_le_bytes());
+            }
+            if let Some(first) = tensor.float_data.first_mut() {
+                *first = poison(value);
+            }
+        }
+        // An edge from anywhere to anywhere: cycles, other types, other shapes.
+        3 => {
+            let from = &graph.node[at.index(nodes)].output;
+            let Some(name) = from.first().cloned() else { return };
+            let inputs = &mut graph.node[other.index(nodes)].input;
+            let count = inputs.len();
+            if count > 0 {
+                inputs[value.unsigned_abs() as usize % count] = name;
+            }
+        }
+        // Another operator with these operands.
+        4 => {
+            let operator = graph.node[other.index(nodes)].op_type.clone();
+            graph.node[at.index(nodes)].op_type = operator;
+        }
+        5 => drop(graph.node.remove(at.index(nodes))),
+        6 => graph.node.swap(at.index(nodes), other.index(nodes)),
+        // Another type of number over the same bytes.
+        7 => graph.initializer[at.index(tensors)].data_type = value.rem_euclid(24) as i32,
+        // A size of the input.
+        _ => {
+            let Some(input) = graph.input.first_mut() else { return };
+            let Some(type_proto::Value::TensorType(tensor)) =
+                input.r#type.as_mut().and_then(|t| t.value.as_mut())
+            else {
+                return;
+            };
+            let Some(shape) = tensor.shape.as_mut().filter(|shape| !shape.dim.is_empty()) else { return };
+            let count = shape.dim.len();
+            shape.dim[at.index(count)].value = Some(tensor_shape_proto::dimension::Value::DimValue(value));
+        }
+    }
+}
+
+/// Most memory that this process ever held, in KiB.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak is told");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(
+        std::env::var("OSTIARY_ENGINE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
+    ))]
+
+    /// A file that is sound as a file and says nonsense: huge and negative sizes, cycles, scales that are no numbers.
+    /// It is refused, or it runs, within bounded memory; it never panics.
+    #[test]
+    fn bent_graphs_are_refused_or_run(which in 0..NETWORKS.len(), bends in bends()) {
+        let (name, side, _, _) = NETWORKS[which];
+        let mut model = ModelProto::decode(golden(&format!("{name}.onnx")).as_slice()).unwrap();
+        if let Some(graph) = &mut model.graph {
+            for one in bends {
+                bend(graph, one);
+            }
+        }
+        match Network::load(&model.encode_to_vec(), square(side)) {
+            Err(EngineError::Panicked) => prop_assert!(false, "loading panicked"),
+            Err(_) => {}
+            Ok(mut network) => {
+                let run = network.run(&vec![77; side * side * 3]).map(|_| ());
+                prop_assert!(!matches!(run, Err(EngineError::Panicked)), "running panicked");
+            }
+        }
+        prop_assert!(peak() < 700 << 10, "a small file took {} MiB", peak() >> 10);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::kernels::{Window, padded};
+use super::kernels::{REGISTER, Window, copy_registers, padded};
 
 /// Gathers the windows of one plane.
 #[derive(Debug)]
@@ -17,9 +17,6 @@ pub(super) struct Gather {
     /// The input's zero points.
     outside: Vec<u8>,
 }
-
-/// Bytes that one unconditional copy moves.
-const COPY: usize = 16;
 
 impl Gather {
     /// Windows gathered at a time: a strip stays in the first cache.
@@ -42,7 +39,7 @@ impl Gather {
     /// Bytes from window to window: room for the last row copied as a whole register.
     pub(super) const fn stride(&self) -> usize {
         let run = self.window.kernel[1] * self.channels;
-        if run < COPY { padded(self.depth() - run + COPY) } else { padded(self.depth()) }
+        if run < REGISTER { padded(self.depth() - run + REGISTER) } else { padded(self.depth()) }
     }
 
     /// Bytes that a strip takes.
@@ -86,16 +83,14 @@ impl Gather {
                 continue;
             }
             let from = &input[(line * width + inner.start * stride[1] - pad[1]) * self.pixel..];
-            let to = out[(inner.start - columns.start) * self.stride()..].chunks_mut(self.stride());
-            let to = to.take(inner.len()).map(|window| &mut window[place..]);
+            let to = &mut out[(inner.start - columns.start) * self.stride() + place..];
             let step = stride[1] * self.pixel;
-            if run < COPY && from.len() >= (inner.len() - 1) * step + COPY {
+            if run < REGISTER && from.len() >= (inner.len() - 1) * step + REGISTER {
                 // Also writes what follows: the next row of the window overwrites that, and behind the last row
                 // there is room whose weights are zero.
-                for (to, from) in to.zip(from.windows(COPY).step_by(step)) {
-                    to[..COPY].copy_from_slice(from);
-                }
+                copy_registers(from, step, to, self.stride(), inner.len());
             } else {
+                let to = to.chunks_mut(self.stride()).take(inner.len());
                 for (to, from) in to.zip(from.windows(run).step_by(step)) {
                     to[..run].copy_from_slice(from);
                 }
@@ -133,6 +128,66 @@ impl Gather {
                     to.copy_from_slice(&input[from..from + self.channels]);
                 }
                 None => to.copy_from_slice(&self.outside[..self.channels]),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Input, kernel, stride, dilation and padding of an axis, and how much longer the output is than it should be.
+    fn axis() -> impl Strategy<Value = [usize; 6]> {
+        (1..=12_usize, 1..=5_usize, 1..=3_usize, 1..=2_usize, 0..=2_usize, 0..=1_usize).prop_map(
+            |(input, kernel, stride, dilation, pad, more)| [input, kernel, stride, dilation, pad, more],
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(if cfg!(miri) { 6 } else { 200 })
+        })]
+
+        #[test]
+        fn a_window_holds_what_its_taps_see(
+            v in axis(), h in axis(), channels in 1..=20_usize, spare in 0..=1_usize, first in 0..100_usize,
+        ) {
+            let length = |a: [usize; 6]| (a[0] + 2 * a[4]).saturating_sub(a[3] * (a[1] - 1) + 1) / a[2] + 1 + a[5];
+            let window = Window {
+                input: [v[0], h[0]],
+                output: [length(v), length(h)],
+                kernel: [v[1], h[1]],
+                stride: [v[2], h[2]],
+                dilation: [v[3], h[3]],
+                pad: [v[4], h[4]],
+            };
+            let pixel = if spare == 0 { channels } else { padded(channels) };
+            let byte = |row: usize, column: usize, c: usize| (7 * row + 31 * column + 101 * c + 3) as u8;
+            let mut plane = vec![0xee; v[0] * h[0] * pixel];
+            for (at, out) in plane.chunks_exact_mut(pixel).enumerate() {
+                (0..channels).for_each(|c| out[c] = byte(at / h[0], at % h[0], c));
+            }
+            let outside: Vec<u8> = (0..channels).map(|c| 200 + c as u8).collect();
+            let gather = Gather::new(window, channels, pixel, outside.clone());
+            let first = first % gather.pixels();
+            let rows = (gather.pixels() - first).min(Gather::STRIP);
+            let mut out = vec![0; gather.strip_bytes()];
+            gather.fill(&plane, first, rows, &mut out);
+            for (row, got) in out.chunks_exact(gather.stride()).take(rows).enumerate() {
+                let (y, x) = ((first + row) / window.output[1], (first + row) % window.output[1]);
+                for (at, got) in got[..gather.depth()].iter().enumerate() {
+                    let (tap, c) = (at / channels, at % channels);
+                    let [i, j] = [tap / window.kernel[1], tap % window.kernel[1]];
+                    let want = match (window.source(0, y, i), window.source(1, x, j)) {
+                        (Some(row), Some(column)) => byte(row, column, c),
+                        _ => outside[c],
+                    };
+                    prop_assert_eq!(*got, want, "window {}, tap {}, channel {}", first + row, tap, c);
+                }
             }
         }
     }

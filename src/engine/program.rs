@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::EngineError;
 use super::gather::Gather;
 use super::island::Island;
-use super::kernels::{self, Addition, Aligned, Depthwise, Kernels, Matmul, Product, Window, padded};
+use super::kernels::{Addition, Aligned, Depthwise, Kernels, Matmul, Product, Window, padded};
 use super::lower::post::{self, Post, Quant};
 use super::view::View;
 
@@ -258,7 +258,7 @@ impl Memory<'_> {
                 } else {
                     let pixels = op.window.output[0] * op.window.output[1];
                     let raw = &mut self.raw[..pixels * padded(op.channels)];
-                    kernels::depthwise_raw(op, &self.arena[input.clone()], raw);
+                    (set.depthwise_raw)(op, &self.arena[input.clone()], raw);
                     self.finish(op.channels, pixels, sink);
                 }
             }
@@ -329,7 +329,12 @@ impl Memory<'_> {
             Kind::Island { island, inputs, outputs } => island.run(self.floats, inputs, outputs)?,
             Kind::Output { view, posts, floats, index } => {
                 let (from, to) = (&self.floats[floats.clone()], &mut outputs[*index]);
-                view.for_each(|at, i| to[at] = post::apply(posts, 0, from[i]));
+                if posts.is_empty() && view.is_contiguous() {
+                    let count = to.len();
+                    to.copy_from_slice(&from[..count]);
+                } else {
+                    view.for_each(|at, i| to[at] = post::apply(posts, 0, from[i]));
+                }
             }
         }
         Ok(())
@@ -373,8 +378,11 @@ impl Memory<'_> {
             }
             Sink::Floats { scale, posts, floats } => {
                 for (to, from) in self.floats[floats.clone()].chunks_mut(channels).zip(raw) {
-                    for c in 0..channels {
-                        to[c] = post::apply(posts, c, from[c] as f32 * scale[c]);
+                    for ((to, from), scale) in to.iter_mut().zip(from).zip(scale) {
+                        *to = *from as f32 * scale;
+                    }
+                    if !posts.is_empty() {
+                        to.iter_mut().enumerate().for_each(|(c, to)| *to = post::apply(posts, c, *to));
                     }
                 }
             }

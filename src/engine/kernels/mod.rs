@@ -16,6 +16,7 @@
 mod aarch64;
 mod aligned;
 mod check;
+mod copy;
 pub mod lanes;
 mod scalar;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod x86_64;
 use std::sync::OnceLock;
 
 pub use aligned::Aligned;
+pub(crate) use copy::{REGISTER, copy_registers};
 
 /// Channels of a pixel are stored in groups of this many.
 pub const LANES: usize = 16;
@@ -186,6 +188,11 @@ pub struct Kernels {
     pub pack_depthwise: fn(weights: &[i8], bias: &[i32], channels: usize, window: &Window) -> Packed,
     /// A plane to a plane.
     pub depthwise: fn(op: &Depthwise, input: &[u8], out: &mut [u8]),
+    /// As `pack_depthwise`, for `depthwise_raw`.
+    pub pack_depthwise_raw: fn(weights: &[i8], bias: &[i32], channels: usize, window: &Window) -> Packed,
+    /// The accumulators instead: `padded(channels)` values an output pixel. For the few places where no byte follows,
+    /// such as a detector's last layers.
+    pub depthwise_raw: fn(op: &Depthwise, input: &[u8], out: &mut [i32]),
     /// Two planes of one shape to a third.
     pub add: fn(op: &Addition, a: &[u8], b: &[u8], out: &mut [u8]),
     /// Plane times plane, of one shape.
@@ -206,19 +213,6 @@ impl std::fmt::Debug for Kernels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Kernels({})", self.name)
     }
-}
-
-/// The set that every machine has.
-#[must_use]
-pub fn portable() -> &'static Kernels {
-    &scalar::KERNELS
-}
-
-/// The accumulators of a depthwise convolution whose weights `portable().pack_depthwise` laid out:
-/// `padded(channels)` values an output pixel. For the few places where no byte follows, such as a detector's last
-/// layers.
-pub fn depthwise_raw(op: &Depthwise, input: &[u8], out: &mut [i32]) {
-    scalar::depthwise_raw(op, input, out);
 }
 
 /// Every set that this machine can run, the best first, `scalar` last.

@@ -17,6 +17,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     matmul_raw,
     pack_depthwise,
     depthwise,
+    pack_depthwise_raw: pack_depthwise,
+    depthwise_raw,
     add,
     multiply,
     multiply_pixel,
@@ -102,8 +104,7 @@ fn depthwise(op: &Depthwise, input: &[u8], out: &mut [u8]) {
     });
 }
 
-/// The accumulators of a depthwise convolution: `super::depthwise_raw`.
-pub(super) fn depthwise_raw(op: &Depthwise, input: &[u8], out: &mut [i32]) {
+fn depthwise_raw(op: &Depthwise, input: &[u8], out: &mut [i32]) {
     check::depthwise(op, input, out);
     let width = padded(op.channels);
     sums(op, input, |at, first, sums| out[at * width + first..][..LANES].copy_from_slice(sums));

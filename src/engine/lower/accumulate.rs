@@ -7,7 +7,7 @@ use super::linear::{Linear, Shape};
 use super::post::{self, Post, Quant};
 use super::{BufferId, Layout, Lowered, Lowerer, Plane, Real, Stored, place};
 use crate::gather::Gather;
-use crate::kernels::{self, Depthwise, Matmul, Packed, Requant, Window, padded};
+use crate::kernels::{Depthwise, Matmul, Packed, Requant, Window, padded};
 use crate::program::{Kind, Sink, StepInfo};
 
 /// Where the accumulators of a step shall go.
@@ -101,9 +101,9 @@ impl Lowerer<'_> {
         let info = StepInfo { name: real.name.clone(), what, macs: linear.macs, island: false };
         let touched = [&[input.buffer], bytes.as_slice()].concat();
         if let Shape::Depthwise(window) = linear.shape {
-            // Accumulators come from the portable set, whose weights lie in another order.
-            let set = if direct { self.kernels } else { kernels::portable() };
-            let weights = (set.pack_depthwise)(&folded.weights, &folded.bias, channels, &window);
+            let set = self.kernels;
+            let pack = if direct { set.pack_depthwise } else { set.pack_depthwise_raw };
+            let weights = pack(&folded.weights, &folded.bias, channels, &window);
             let outside = input.quant.zeros(channels).iter().map(|z| *z as u8).collect();
             if input.stride != padded(channels) {
                 return Err("it works on the picture itself");

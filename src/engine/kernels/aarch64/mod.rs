@@ -30,6 +30,8 @@ static NEON: Kernels = Kernels {
     matmul_raw: |op, a, a_stride, rows, out| matmul::raw(&long::TILES, op, a, a_stride, rows, out),
     pack_depthwise: windows::pack,
     depthwise: |op, input, out| windows::depthwise(op, input, out, windows::long),
+    pack_depthwise_raw: super::scalar::KERNELS.pack_depthwise,
+    depthwise_raw: super::scalar::KERNELS.depthwise_raw,
     add: planes::add,
     multiply: planes::multiply,
     multiply_pixel: planes::multiply_pixel,

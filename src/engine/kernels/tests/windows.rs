@@ -85,6 +85,14 @@ impl Case {
         channels_of(&result(count, CANARY, |out| (set.depthwise)(&op, &self.input, out)), self.shape.channels)
     }
 
+    fn summed(&self, set: &Kernels) -> Vec<i32> {
+        let Shape { window, channels, .. } = self.shape;
+        let weights = (set.pack_depthwise_raw)(&self.weights, &self.bias, channels, &window);
+        let op = Depthwise { weights, ..self.op(set) };
+        let count = self.output() * padded(channels);
+        channels_of(&result(count, -1, |out| (set.depthwise_raw)(&op, &self.input, out)), channels)
+    }
+
     fn pooled(&self, set: &Kernels) -> Vec<u8> {
         let Shape { window, channels, .. } = self.shape;
         let out = result(self.output() * padded(channels), CANARY, |out| {
@@ -115,6 +123,7 @@ proptest! {
         let channels = case.shape.channels;
         let op = case.op(&scalar::KERNELS);
         let (convolved, pooled) = (case.convolved(&scalar::KERNELS), case.pooled(&scalar::KERNELS));
+        let summed = case.summed(&scalar::KERNELS);
         for (index, (&byte, &most)) in convolved.iter().zip(&pooled).enumerate() {
             let (at, channel) = (index / channels, index % channels);
             let taps = 0..case.shape.window.taps();
@@ -125,6 +134,7 @@ proptest! {
             }).sum::<i64>() + i64::from(case.bias[channel]);
             prop_assert!(is_requantised(byte, sum, channel, &op.requant), "{} for {}", byte, sum);
             prop_assert_eq!(byte, op.requant.apply(channel, sum as i32));
+            prop_assert_eq!(summed[index], sum as i32);
             prop_assert_eq!(most, seen.into_iter().flatten().max().unwrap_or(0));
         }
     }
@@ -134,6 +144,7 @@ proptest! {
         let case = Case::new(shape);
         for set in others() {
             prop_assert_eq!(case.convolved(set), case.convolved(&scalar::KERNELS), "{}", set.name);
+            prop_assert_eq!(case.summed(set), case.summed(&scalar::KERNELS), "{}, sums", set.name);
         }
     }
 

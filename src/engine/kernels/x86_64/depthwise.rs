@@ -19,9 +19,23 @@ const TAPS: usize = 64;
 /// `Kernels::pack_depthwise`: `[block][dot][register of the quad][lane][4]`; first come the dots of `three` where it
 /// takes part, then those of the general path, four taps in a row each.
 pub(super) fn pack<S: Isa>(weights: &[i8], bias: &[i32], channels: usize, window: &Window) -> Packed {
+    lay_out::<S>(weights, bias, channels, window, dots::<S>(window, padded(channels)))
+}
+
+/// `Kernels::pack_depthwise_raw`: the dots of the general path alone.
+pub(super) fn pack_raw<S: Isa>(weights: &[i8], bias: &[i32], channels: usize, window: &Window) -> Packed {
+    lay_out::<S>(weights, bias, channels, window, [0, window.taps().div_ceil(4)])
+}
+
+fn lay_out<S: Isa>(
+    weights: &[i8],
+    bias: &[i32],
+    channels: usize,
+    window: &Window,
+    [three, general]: [usize; 2],
+) -> Packed {
     check::pack_depthwise(weights, bias, channels, window);
     let lanes = padded(channels);
-    let [three, general] = dots::<S>(window, lanes);
     let dots = three + general;
     let mut bytes = Aligned::zeroed(check::product(&[lanes.div_ceil(S::WIDTH), dots, 4, S::WEIGHTS]));
     for (at, out) in bytes.bytes_mut().chunks_exact_mut(S::WEIGHTS).enumerate() {
@@ -86,23 +100,77 @@ pub(super) struct Block<S: Isa> {
 #[inline(always)]
 pub(super) fn bytes<S: Isa>(isa: S, op: &Depthwise, input: &[u8], out: &mut [u8]) {
     check::depthwise(op, input, out);
-    let window = &op.window;
     let lanes = padded(op.channels);
-    let [by_three, general] = dots::<S>(window, lanes);
-    let size = (by_three + general) * 4 * S::WEIGHTS;
+    let to = out.as_mut_ptr();
+    let [by_three, dots] = dots::<S>(&op.window, lanes);
+    each_block(isa, op, [by_three, dots], input, |mut block, table| {
+        // SAFETY: `check::depthwise` saw both planes and `outside`; `block` is one of this operation, with the dots that
+        // each path takes; `table` was made for its window.
+        unsafe {
+            if by_three > 0 && dots == 0 {
+                if op.window.stride[0] == 1 {
+                    three::block::<S, 1>(isa, op, &block, input, out);
+                } else {
+                    three::block::<S, 2>(isa, op, &block, input, out);
+                }
+                return;
+            }
+            let mut done = op.window.output[1]..op.window.output[1];
+            if by_three > 0 {
+                done = three::side_by_side(isa, op, &block, input, out);
+                block.weights = block.weights.add(by_three * 4 * S::WEIGHTS);
+            }
+            if lanes >= S::WIDTH {
+                general::<S, true, false>(isa, op, &block, input, to, table, done);
+            } else {
+                general::<S, false, false>(isa, op, &block, input, to, table, done);
+            }
+        }
+    });
+}
+
+/// `Kernels::depthwise_raw`.
+#[inline(always)]
+pub(super) fn raw<S: Isa>(isa: S, op: &Depthwise, input: &[u8], out: &mut [i32]) {
+    check::depthwise(op, input, out);
+    let to = out.as_mut_ptr().cast();
+    let none = op.window.output[1]..op.window.output[1];
+    each_block(isa, op, [0, op.window.taps().div_ceil(4)], input, |block, table| {
+        // SAFETY: as in `bytes`; `out` has a sum where that has a byte.
+        unsafe {
+            if padded(op.channels) >= S::WIDTH {
+                general::<S, true, true>(isa, op, &block, input, to, table, none.clone());
+            } else {
+                general::<S, false, true>(isa, op, &block, input, to, table, none.clone());
+            }
+        }
+    });
+}
+
+/// `work` for each block of channels whose weights were laid out with so many dots, and with the places of its taps.
+#[inline(always)]
+fn each_block<S: Isa>(
+    isa: S,
+    op: &Depthwise,
+    [three, general]: [usize; 2],
+    input: &[u8],
+    mut work: impl FnMut(Block<S>, &[*const u8; TAPS]),
+) {
+    let lanes = padded(op.channels);
+    let size = (three + general) * 4 * S::WEIGHTS;
     let blocks = lanes.div_ceil(S::WIDTH);
     let weights = op.weights.bytes.bytes();
     assert!(weights.len() == blocks * size, "weights are not of this set");
     let plain = is_plain(&op.requant, lanes);
     let mut table = [input.as_ptr(); TAPS];
     if general > 0 {
-        offsets(window, lanes, &mut table);
+        offsets(&op.window, lanes, &mut table);
     }
     for index in 0..blocks {
         let first = first::<S>(index, lanes);
         let at = |i: usize| if repeats::<S>(lanes) { i * S::LANES % lanes } else { first + i * S::LANES };
         let order = [at(0), at(1), at(2), at(3)];
-        let mut block = Block::<S> {
+        let block = Block::<S> {
             first,
             groups: lanes.min(S::WIDTH) / 16,
             // SAFETY: the length above is that of all blocks.
@@ -110,28 +178,7 @@ pub(super) fn bytes<S: Isa>(isa: S, op: &Depthwise, input: &[u8], out: &mut [u8]
             bias: quad(isa, &op.weights.bias, order, true),
             narrow: Narrow::new(isa, &op.requant, plain, order, true),
         };
-        // SAFETY: `check::depthwise` saw both planes and `outside`; `block` is one of this operation, with the dots that
-        // each path takes; `table` was made for its window.
-        unsafe {
-            if by_three > 0 && general == 0 {
-                if window.stride[0] == 1 {
-                    three::block::<S, 1>(isa, op, &block, input, out);
-                } else {
-                    three::block::<S, 2>(isa, op, &block, input, out);
-                }
-                continue;
-            }
-            let mut done = window.output[1]..window.output[1];
-            if by_three > 0 {
-                done = three::side_by_side(isa, op, &block, input, out);
-                block.weights = block.weights.add(by_three * 4 * S::WEIGHTS);
-            }
-            if lanes >= S::WIDTH {
-                self::general::<S, true>(isa, op, &block, input, out, &table, done);
-            } else {
-                self::general::<S, false>(isa, op, &block, input, out, &table, done);
-            }
-        }
+        work(block, &table);
     }
 }
 
@@ -198,18 +245,19 @@ pub(super) unsafe fn store<S: Isa, const FULL: bool>(isa: S, value: S::Int, to: 
     unsafe { if FULL { isa.store(value, to) } else { isa.store_groups(value, to, groups) } }
 }
 
-/// Any window, pixel by pixel, the taps four at a time; output columns `done` are left out.
+/// Any window, pixel by pixel, the taps four at a time; output columns `done` are left out. With `RAW` the sums go out
+/// instead of bytes.
 ///
 /// # Safety
-/// `check::depthwise` has passed, `block` is one of `op`, `inner` holds the offsets of its taps from `input`'s first
+/// `check::depthwise` has passed, `out` is the plane that it saw (of bytes, of `i32` with `RAW`), `block` is one of `op`, `inner` holds the offsets of its taps from `input`'s first
 /// byte; with `FULL` all lanes of the block exist.
 #[inline(always)]
-unsafe fn general<S: Isa, const FULL: bool>(
+unsafe fn general<S: Isa, const FULL: bool, const RAW: bool>(
     isa: S,
     op: &Depthwise,
     block: &Block<S>,
     input: &[u8],
-    out: &mut [u8],
+    out: *mut u8,
     inner: &[*const u8; TAPS],
     done: Range<usize>,
 ) {
@@ -270,12 +318,18 @@ unsafe fn general<S: Isa, const FULL: bool>(
                 }
                 from += count;
             }
+            let at = (y * window.output[1] + x) * lanes + block.first;
+            if RAW {
+                let sums = isa.straight(sums);
+                for i in 0..if FULL { 4 } else { block.groups * 16 / S::LANES } {
+                    // SAFETY: an output pixel, of which the block's channels exist; each takes 4 bytes.
+                    unsafe { isa.store(sums[i % 4], out.add((at + i * S::LANES) * 4)) };
+                }
+                continue;
+            }
             let bytes = block.narrow.bytes(isa, sums);
             // SAFETY: an output pixel, of which the block's channels exist.
-            unsafe {
-                let to = out.as_mut_ptr().add((y * window.output[1] + x) * lanes + block.first);
-                store::<S, FULL>(isa, bytes, to, block.groups);
-            }
+            unsafe { store::<S, FULL>(isa, bytes, out.add(at), block.groups) };
         }
     }
 }

@@ -53,6 +53,8 @@ macro_rules! set {
                 matmul_raw: inside!(matmul::raw, op: &Matmul, a: &[u8], stride: usize, rows: usize, out: &mut [i32]),
                 pack_depthwise: depthwise::pack::<$isa>,
                 depthwise: inside!(depthwise::bytes, op: &Depthwise, input: &[u8], out: &mut [u8]),
+                pack_depthwise_raw: depthwise::pack_raw::<$isa>,
+                depthwise_raw: inside!(depthwise::raw, op: &Depthwise, input: &[u8], out: &mut [i32]),
                 add: inside!(planes::add, op: &Addition, a: &[u8], b: &[u8], out: &mut [u8]),
                 multiply: inside!(planes::multiply, op: &Product, a: &[u8], b: &[u8], out: &mut [u8]),
                 multiply_pixel: inside!(planes::multiply_pixel, op: &Product, a: &[u8], b: &[u8], out: &mut [u8]),
