@@ -16,13 +16,15 @@ use jiff::{SignedDuration, Timestamp};
 use crate::device::clock_os::pause;
 use crate::domain::{DoorId, Millis};
 use crate::link::wire::{
-    self, Caller, Code, Compare, Document, DoorOrder, EventQuery, Moment, Operations as _, PersonPut,
-    PersonQuery, Photo, Profile, Refusal, Reply, TokenNew,
+    self, AccountNew, Caller, Code, Compare, Document, DoorOrder, EventQuery, Moment, Operations as _,
+    PersonPut, PersonQuery, Photo, Profile, Refusal, Reply, TokenNew,
 };
 use crate::picture::Limits;
 use crate::store;
 
-use super::cli::{Command, Common, DoorCommand, EnrollArgs, EventsCommand, PersonsCommand, TokensCommand};
+use super::cli::{
+    AccountsCommand, Command, Common, DoorCommand, EnrollArgs, EventsCommand, PersonsCommand, TokensCommand,
+};
 use super::commands::{Desk, House, LazyEyes};
 use super::config::Config;
 use super::out::Out;
@@ -111,6 +113,7 @@ fn alone(common: &Common, request: wire::Command) -> Result<Result<Reply, Refusa
         door_id: DoorId(1),
         settings: Config::settings(common.config.as_deref())?,
         booth: None,
+        window: None,
     };
     let eyes = LazyEyes::new(move || models.open(&config));
     let desk = Desk::new(house, Box::new(eyes), None).map_err(wiring::WiringError::from)?;
@@ -168,6 +171,14 @@ fn request(command: Command) -> Result<wire::Command, AppError> {
         }
         Command::Tokens(TokensCommand::List) => wire::Command::ListTokens,
         Command::Tokens(TokensCommand::Revoke { id }) => wire::Command::RevokeToken(id),
+        Command::Accounts(command) => wire::Command::Accounts(match command {
+            AccountsCommand::Add { name, role } => {
+                wire::AccountsCommand::Add(AccountNew { name, role: role.into() })
+            }
+            AccountsCommand::List => wire::AccountsCommand::List,
+            AccountsCommand::Reset { name } => wire::AccountsCommand::Reset(name),
+            AccountsCommand::Remove { name } => wire::AccountsCommand::Remove(name),
+        }),
         Command::Status => wire::Command::Status,
         Command::Access(_)
         | Command::Attendance(_)
@@ -286,13 +297,25 @@ fn print(reply: Reply, export_to: Option<&Path>, out: &mut Out) -> Result<Answer
                 out.result(&key)?;
             }
         }
+        Reply::Invited(r) => out.result(&r)?,
+        Reply::Accounts(accounts) => {
+            for account in accounts {
+                out.result(&account)?;
+            }
+        }
         Reply::Collection(r) => out.result(&r)?,
         Reply::Collections(all) => {
             for collection in all {
                 out.result(&collection)?;
             }
         }
-        Reply::Found(_) | Reply::Live(_) | Reply::OneToN(_) | Reply::Session(_) | Reply::Camera(_) => {
+        Reply::Picture(_)
+        | Reply::Sight(_)
+        | Reply::Found(_)
+        | Reply::Live(_)
+        | Reply::OneToN(_)
+        | Reply::Session(_)
+        | Reply::Camera(_) => {
             unreachable!("no command of this command line is answered so")
         }
     }

@@ -3,12 +3,14 @@
 //! Owns: arguments, help, shell completions and man page, all from one definition. Does not own: what the
 //! commands do (`commands`, `pipeline`, `evaluate`, `demo`).
 
+mod accounts;
 mod rules;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use accounts::{AccountsCommand, RoleName};
 pub use rules::{AccessCommand, AccessPersonArgs, AttendanceCommand, BookForm};
 
 /// Open firmware for a face-recognition door.
@@ -87,6 +89,9 @@ pub enum Command {
     /// Make, list and revoke the keys with which programs use this door over the network.
     #[command(subcommand)]
     Tokens(TokensCommand),
+    /// Make, list, reset and remove the accounts with which people sign in at the console.
+    #[command(subcommand)]
+    Accounts(AccountsCommand),
     /// Say who may pass which door when, and why.
     #[command(subcommand)]
     Access(AccessCommand),

@@ -4,6 +4,7 @@
 //! Invariants: only `wiring` builds adapters; every way to end has a documented exit code; the final error is
 //! one line that says what to do.
 
+pub mod accounts;
 pub mod attendance;
 pub mod booth;
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod standings;
 pub mod supervisor;
 pub mod tokens;
 pub mod uplink;
+pub mod window;
 pub mod wiring;
 
 mod ask;
@@ -226,6 +228,7 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         | Command::Access(_)
         | Command::Attendance(_)
         | Command::Door(_)
+        | Command::Accounts(_)
         | Command::Tokens(_)
         | Command::Status => ask::run(common, cli.command, out),
     }

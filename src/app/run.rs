@@ -73,6 +73,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
         door_id: DOOR,
         settings: Config::settings(common.config.as_deref())?,
         booth: None,
+        window: None,
     };
     let mut gate = Gate::new(config.gate.clone());
     gate.set_rules(recognition.standings().rules().book());

@@ -190,6 +190,18 @@ impl Tokens {
     /// # Errors
     /// `Unauthenticated` when it is another, `Unavailable` when there is none any more.
     pub fn use_setup_code(&self, presented: &str, now: Mono) -> Result<(), Refusal> {
+        self.setup_code(presented, now, true)
+    }
+
+    /// Whether that is the code; a wrong one counts as a try, the right one stays good.
+    ///
+    /// # Errors
+    /// As [`Tokens::use_setup_code`].
+    pub fn check_setup_code(&self, presented: &str, now: Mono) -> Result<(), Refusal> {
+        self.setup_code(presented, now, false)
+    }
+
+    fn setup_code(&self, presented: &str, now: Mono, using: bool) -> Result<(), Refusal> {
         let digits: String = presented.chars().filter(char::is_ascii_digit).collect();
         let mut setup = self.setup.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(code) = setup.as_mut().filter(|code| now < code.until) else {
@@ -200,7 +212,9 @@ impl Tokens {
             ));
         };
         if bool::from(blake3::hash(digits.as_bytes()).as_bytes().ct_eq(&code.hash)) {
-            *setup = None;
+            if using {
+                *setup = None;
+            }
             return Ok(());
         }
         code.tries -= 1;

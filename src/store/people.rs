@@ -248,7 +248,9 @@ impl Store {
                         .collection
                         .as_deref()
                         .is_none_or(|c| person.collections.iter().any(|own| own.as_str() == c))
-                    && needle.as_deref().is_none_or(|n| person.name.to_lowercase().contains(n));
+                    && needle.as_deref().is_none_or(|n| {
+                        person.name.to_lowercase().contains(n) || id.as_str().to_lowercase().contains(n)
+                    });
                 if passes {
                     found.total += 1;
                     if on_page {

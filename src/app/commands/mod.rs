@@ -6,6 +6,7 @@
 //! identification go through `vision::Vision::examine`, the same code and thresholds as the walk-up; whatever
 //! changes people changes the gallery in memory before it answers; changes of people happen one after the other.
 
+mod accounts;
 mod camera;
 mod collections;
 mod enroll;
@@ -14,22 +15,25 @@ mod people;
 mod rules;
 mod status;
 mod tokens;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::access::Input;
-use crate::domain::{DoorId, Event, EventKind, PersonId};
-use crate::link::wire::{Caller, Code, Command, DoorOrder, DoorStatus, Operations, Refusal, Reply};
+use crate::domain::{DoorId, Event, EventKind, Mono, PersonId};
+use crate::link::wire::{Caller, Code, Command, DoorOrder, DoorStatus, Operations, Refusal, Reply, SignIn};
 use crate::picture::Picture;
 use crate::ports::Clock;
 use crate::store::{Store, StoreError};
 use crate::vision::{Examined, LiveRule, Purpose, Vision};
 
+use super::accounts::Accounts;
 use super::booth::Booth;
 use super::identity::Identity;
 use super::recognition::{ExamineError, Recognition, RecognitionError};
 use super::tokens::Tokens;
+use super::window::Window;
 use super::wiring::WiringError;
 
 /// The gallery's file in the data folder.
@@ -82,6 +86,8 @@ pub struct House {
     pub settings: String,
     /// The camera's work for commands; the running door has one.
     pub booth: Option<Arc<Booth>>,
+    /// What the console sees of camera and display; the running door has one.
+    pub window: Option<Arc<Window>>,
 }
 
 /// Everything a handler works with; shared by all transports.
@@ -90,7 +96,12 @@ pub struct Desk {
     eyes: Box<dyn Eyes>,
     door: Option<Box<dyn DoorHandle>>,
     tokens: Tokens,
+    accounts: Accounts,
     identity: Identity,
+    /// Who watches the camera, and when that was told.
+    told: Mutex<Vec<(String, Mono)>>,
+    /// Held while a password is hashed.
+    signing: Mutex<()>,
     /// Held by whatever reads a person, decides and writes.
     changes: Mutex<()>,
 }
@@ -115,15 +126,32 @@ impl Desk {
         door: Option<Box<dyn DoorHandle>>,
     ) -> Result<Self, StoreError> {
         let tokens = Tokens::load(Arc::clone(&house.store))?;
+        let accounts = Accounts::load(Arc::clone(&house.store))?;
         let identity = Identity::new(Arc::clone(&house.store));
         house.store.sign_with(identity.signer()?);
-        Ok(Self { house, eyes, door, tokens, identity, changes: Mutex::new(()) })
+        Ok(Self {
+            house,
+            eyes,
+            door,
+            tokens,
+            accounts,
+            identity,
+            told: Mutex::default(),
+            signing: Mutex::new(()),
+            changes: Mutex::new(()),
+        })
     }
 
     /// Who may come in over a network.
     #[must_use]
     pub const fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// Who may sign in at the console.
+    #[must_use]
+    pub const fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Who this device is.
@@ -147,6 +175,10 @@ impl Desk {
             Command::ListPersons(query) => self.list_persons(&query),
             Command::DeletePerson(id) => self.delete_person(&id),
             Command::DeleteImages(id) => self.delete_images(&id),
+            Command::GetImage(id, index) => self.image(&id, index),
+            Command::Names(ids) => self.names(&ids),
+            Command::Watch => self.watch(caller),
+            Command::WatchEnrolment => self.watch_enrolment(),
             Command::ExportPerson(id) => self.export_person(&id),
             Command::PutCollection(put) => self.put_collection(&put),
             Command::GetCollection(id) => self.get_collection(&id),
@@ -172,6 +204,7 @@ impl Desk {
             Command::GetConfig => {
                 Ok(Reply::Document(crate::link::wire::Document(self.house.settings.clone())))
             }
+            Command::Accounts(command) => self.accounts_command(caller, command),
             Command::CreateToken(new) => self.create_token(&new),
             Command::ListTokens => Ok(Reply::Tokens(self.tokens.list(self.house.clock.now().utc))),
             Command::RevokeToken(id) => self.revoke_token(&id),
@@ -203,6 +236,11 @@ impl Desk {
         Ok(())
     }
 
+    fn signing_in(&self) -> MutexGuard<'_, ()> {
+        // As below.
+        self.signing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn changing(&self) -> MutexGuard<'_, ()> {
         // Nothing is kept in it that a panic could leave half done.
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -219,6 +257,10 @@ impl Operations for Desk {
 
     fn caller(&self, secret: &str) -> Option<Caller> {
         self.tokens.caller(secret, self.house.clock.now().utc)
+    }
+
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        Some(self)
     }
 
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], Refusal> {

@@ -243,6 +243,7 @@ impl Kiosk {
             door_id: DOOR,
             settings: String::new(),
             booth: None,
+            window: None,
         };
         let models = wiring::Models::find(config)?;
         let with = Arc::clone(config);

@@ -60,6 +60,7 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         door_id: DOOR,
         settings: String::new(),
         booth: None,
+        window: None,
     };
     out.line("enrolling")?;
     let cast = {

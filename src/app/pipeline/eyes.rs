@@ -15,6 +15,7 @@ use crate::app::commands::Eyes;
 use crate::app::latest::{Consumer, FrameBuffer, Wait};
 use crate::app::recognition::{self, ExamineError, Recognition};
 use crate::app::supervisor::{Loop, Stamps};
+use crate::app::window::Window;
 use crate::domain::{Embedding, Frame, Look, Match, Millis, Mono};
 use crate::picture::Picture;
 use crate::ports::Clock;
@@ -79,6 +80,8 @@ pub(super) struct EyesThread {
     times: StageTimes,
     size: Option<(u32, u32)>,
     booth: Arc<Booth>,
+    window: Arc<Window>,
+    watched: bool,
     /// Whether the newest look saw a face.
     somebody: bool,
     /// Until when frames come first.
@@ -95,7 +98,7 @@ impl EyesThread {
         recognition: Arc<Recognition>,
         clock: Arc<dyn Clock>,
         seen: Arc<Seen>,
-        booth: Arc<Booth>,
+        (booth, window): (Arc<Booth>, Arc<Window>),
     ) -> (Self, RemoteEyes) {
         let (queue, examinations) = sync_channel(QUEUE);
         let times = StageTimes::default();
@@ -111,6 +114,8 @@ impl EyesThread {
                 times,
                 size: None,
                 booth,
+                window,
+                watched: false,
                 somebody: false,
                 frames_first: Mono(0),
             },
@@ -148,6 +153,13 @@ impl EyesThread {
                     let Some(look) = look(&mut self.vision, buffer, &mut search) else {
                         continue;
                     };
+                    let watched = self.window.is_wanted(begun);
+                    if watched && let Ok(frame) = Frame::new(&buffer.rgb, buffer.meta) {
+                        self.window.saw(frame, &look);
+                    } else if self.watched && !watched {
+                        self.window.forget();
+                    }
+                    self.watched = watched;
                     if self.booth.is_active()
                         && let Ok(frame) = Frame::new(&buffer.rgb, buffer.meta)
                     {

@@ -37,6 +37,7 @@ use super::latest;
 use super::recognition::Recognition;
 use super::rules::span;
 use super::supervisor::{Loop, Stamps};
+use super::window::Window;
 
 pub use capture::{CameraHealth, Captured};
 pub use eyes::{Seen, StageTimes};
@@ -161,6 +162,8 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
     let (booth, taken) = Booth::new();
     let booth = Arc::new(booth);
     house.booth = Some(Arc::clone(&booth));
+    let window = Arc::new(Window::default());
+    house.window = Some(Arc::clone(&window));
     let (clock, store) = (Arc::clone(&house.clock), Arc::clone(&house.store));
     let recognition = Arc::clone(&house.recognition);
     let data = house.data.clone();
@@ -170,7 +173,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
     let (producer, consumer) = latest::channel();
     let captured = Arc::new(Captured::default());
     let seen = Arc::new(Seen::default());
-    let screens = screens::Screens::default();
+    let screens = screens::Screens::new(Arc::clone(&window), Arc::clone(&clock));
     let offered = store.acked();
     let (journal_sender, journal) =
         Journal::new(Arc::clone(&store), uplink, Arc::clone(&clock), house.door_id, offered);
@@ -195,7 +198,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         Arc::clone(&recognition),
         Arc::clone(&clock),
         Arc::clone(&seen),
-        Arc::clone(&booth),
+        (Arc::clone(&booth), window),
     );
     let capture_thread = capture::CaptureThread {
         camera,
@@ -240,12 +243,14 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         })?;
     }
     let links = (parts.links)(&desk);
-    let mut setup = parts.setup && desk.tokens().is_empty();
+    let unused = |desk: &Desk| desk.tokens().is_empty() && desk.accounts().is_empty();
+    let mut setup = parts.setup && unused(&desk);
     if setup {
         let code = desk.tokens().draw_setup_code(clock.now().mono)?;
         screens.set_banner(Some(Screen::Setup { code: clipped(&format!("{} {}", &code[..4], &code[4..])) }));
         tracing::info!(
-            "this door has no key yet: the display shows a setup code for 30 minutes; or run: ostiary tokens create"
+            "this door has no key and no account yet: the display shows a setup code for 30 minutes; or run: ostiary \
+             accounts add, or ostiary tokens create"
         );
     }
     // Ends by itself when the control loop does; what it then still checks opens nothing.
@@ -273,7 +278,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
         }
         watch.look(now);
         watch.link(parts.link.as_ref().map(Nudge::up), store.depth());
-        if setup && !(desk.tokens().is_setup_open(now) && desk.tokens().is_empty()) {
+        if setup && !(desk.tokens().is_setup_open(now) && unused(&desk)) {
             setup = false;
             screens.set_banner(None);
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::app::supervisor::{Loop, Stamps};
+use crate::app::window::Window;
 use crate::domain::Screen;
 use crate::ports::{Clock, Display};
 
@@ -24,16 +25,25 @@ struct Mailbox {
 }
 
 /// The control loop's end.
-#[derive(Clone, Default)]
-pub(super) struct Screens(Arc<(Mutex<Mailbox>, Condvar)>);
+#[derive(Clone)]
+pub(super) struct Screens {
+    shared: Arc<(Mutex<Mailbox>, Condvar)>,
+    window: Arc<Window>,
+    clock: Arc<dyn Clock>,
+}
 
 impl Screens {
+    /// What is shown is seen through the window, too.
+    pub(super) fn new(window: Arc<Window>, clock: Arc<dyn Clock>) -> Self {
+        Self { shared: Arc::default(), window, clock }
+    }
+
     /// Draws until the mailbox is closed.
     pub(super) fn run(&self, mut display: Box<dyn Display>, clock: &dyn Clock, stamps: &Stamps) {
         let mut failing = false;
         loop {
             stamps.stamp(Loop::Display, clock.now().mono);
-            let (mailbox, arrived) = &*self.0;
+            let (mailbox, arrived) = &*self.shared;
             let guard = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
             let waited = arrived.wait_timeout_while(guard, TURN, |m| m.screen.is_none() && !m.closed);
             let mut guard = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard);
@@ -56,29 +66,30 @@ impl Screens {
 
     /// Puts a screen in the place of every idle one, or takes it away again (an idle one follows within a minute).
     pub(super) fn set_banner(&self, banner: Option<Screen>) {
-        let mut mailbox = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mailbox = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         if banner.is_some() {
             mailbox.screen.clone_from(&banner);
         }
         mailbox.banner = banner;
-        self.0.1.notify_one();
+        self.shared.1.notify_one();
     }
 
     /// Ends the thread once the last screen is drawn.
     pub(super) fn close(&self) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.0.1.notify_all();
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.shared.1.notify_all();
     }
 }
 
 impl ScreenSink for Screens {
     fn show(&mut self, screen: Screen) {
-        let mut mailbox = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.window.shows(&screen, self.clock.now().mono);
+        let mut mailbox = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         mailbox.screen = match (&screen, &mailbox.banner) {
             (Screen::Idle { .. }, Some(banner)) => Some(banner.clone()),
             _ => Some(screen),
         };
-        self.0.1.notify_one();
+        self.shared.1.notify_one();
     }
 }
 

@@ -71,19 +71,32 @@ fn argon() -> Argon2<'static> {
 }
 
 fn hash(pin: &Pin) -> Result<String, PinError> {
-    let hash: PasswordHash =
-        argon().hash_password(pin.as_str().as_bytes()).map_err(|e| PinError::Hash(e.to_string()))?;
+    hash_secret(pin.as_str().as_bytes())
+}
+
+/// Hashes a secret of people: a PIN, a password.
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn hash_secret(secret: &[u8]) -> Result<String, PinError> {
+    let hash: PasswordHash = argon().hash_password(secret).map_err(|e| PinError::Hash(e.to_string()))?;
     Ok(hash.to_string())
 }
 
 fn is(pin: &Pin, kept: Option<&str>) -> bool {
+    is_secret(pin.as_str().as_bytes(), kept)
+}
+
+/// Whether that is the secret on record; takes as long where there is none.
+#[must_use]
+pub fn is_secret(secret: &[u8], kept: Option<&str>) -> bool {
     let parsed = kept.and_then(|kept| PasswordHash::new(kept).ok());
     if let Some(kept) = parsed {
-        return argon().verify_password(pin.as_str().as_bytes(), &kept).is_ok();
+        return argon().verify_password(secret, &kept).is_ok();
     }
     let mut nothing = [0; 32];
     // Only the time counts.
-    let _ = argon().hash_password_into(pin.as_str().as_bytes(), b"nobody has this", &mut nothing);
+    let _ = argon().hash_password_into(secret, b"nobody has this", &mut nothing);
     std::hint::black_box(&nothing);
     false
 }

@@ -28,6 +28,8 @@ pub(super) struct Call {
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// Whether it came over TLS.
+    pub(super) secure: bool,
     /// Milliseconds since the door started, when the request was accepted.
     pub(super) begun: u64,
 }

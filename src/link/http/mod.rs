@@ -10,11 +10,13 @@
 mod answer;
 mod arsa;
 mod call;
+mod console;
 mod faceapi;
 mod idempotency;
 mod json;
 mod jws;
 mod limits;
+mod manage;
 mod metrics;
 mod open;
 mod openapi;
@@ -105,7 +107,7 @@ impl HttpServer {
             .build()
             .map_err(HttpError::Threads)?;
         let handle = Handle::new();
-        let shared = Arc::new(Shared::new(operations, config.per_second));
+        let shared = Arc::new(Shared::new(operations, config.per_second, tls.is_some()));
         let service = serve::router(shared).into_make_service_with_connect_info::<SocketAddr>();
         let serving = handle.clone();
         // Registering with the runtime's IO driver needs its context.

@@ -94,6 +94,7 @@ fn responses(route: &Route) -> Value {
     let media = match route.action {
         Action::Metrics => "text/plain",
         Action::EventStream => "text/event-stream",
+        Action::Picture(_) => "image/jpeg",
         Action::Ask { .. } if ok == 200 && schema.is_none() => "text/csv",
         Action::Serve(_) if schema.is_none() => "text/html",
         Action::Ask { .. } | Action::Serve(_) => "application/json",

@@ -323,18 +323,24 @@ fn rendered(reply: Reply, status: u16) -> Result<Answer, Refusal> {
         Reply::Tokens(tokens) => Answer::json_with(status, &json!({ "tokens": tokens })),
         Reply::Document(Document(text)) => Ok(Answer::text("application/json", text)),
         Reply::Erased(erased) => Answer::json_with(status, &erased),
+        Reply::Enrolled(enrolled) => Answer::json_with(status, &enrolled),
+        Reply::Person(person) => Answer::json_with(status, &person),
+        Reply::Persons(page) => {
+            Answer::json_with(status, &json!({ "data": page.persons, "total": page.total }))
+        }
+        Reply::Chain { events, key } => Answer::json_with(status, &json!({ "events": events, "key": key })),
+        Reply::Accounts(accounts) => Answer::json_with(status, &json!({ "accounts": accounts })),
+        Reply::Invited(invited) => Answer::json_with(status, &invited),
         Reply::Collection(collection) => Answer::json_with(status, &collection),
         Reply::Collections(all) => Answer::json_with(status, &json!({ "data": all })),
-        other @ (Reply::Enrolled(_)
-        | Reply::Person(_)
-        | Reply::Persons(_)
-        | Reply::Found(_)
+        other @ (Reply::Found(_)
         | Reply::Identified(_)
         | Reply::Compared(_)
         | Reply::Live(_)
         | Reply::OneToN(_)
         | Reply::Session(_)
-        | Reply::Events(_)
-        | Reply::Chain { .. }) => Err(unexpected(&other)),
+        | Reply::Picture(_)
+        | Reply::Sight(_)
+        | Reply::Events(_)) => Err(unexpected(&other)),
     }
 }

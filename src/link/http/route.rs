@@ -10,7 +10,7 @@ use crate::wire::{Command, Operations, Refusal, Reply, Scope};
 
 use super::answer::Answer;
 use super::call::Call;
-use super::{arsa, faceapi, open, own, people, rules, verifik};
+use super::{arsa, console, faceapi, manage, open, own, people, rules, verifik};
 
 /// One method on one path.
 pub(super) struct Route {
@@ -38,7 +38,7 @@ pub(super) enum Method {
 pub(super) enum Access {
     /// Anybody: nothing about people, nothing that changes.
     Open,
-    /// Whoever presents the one-time setup code in the body.
+    /// Whoever presents a code or a password in the body.
     SetupCode,
     /// Whoever has a key; with that scope, if one is named.
     Key(Header, Option<Scope>),
@@ -114,6 +114,8 @@ pub(super) enum Action {
         parse: fn(&Call) -> Result<Command, Refusal>,
         render: fn(&Call, Reply, &dyn Operations) -> Result<Answer, Refusal>,
     },
+    /// A command is asked and its reply is a picture.
+    Picture(fn(&Call) -> Result<Command, Refusal>),
     /// The server answers by itself.
     Serve(fn(&Call, &dyn Operations) -> Result<Answer, Refusal>),
     /// Figures of server and door.
@@ -144,9 +146,23 @@ pub(super) type Param = (&'static str, &'static str, bool, Schema);
 /// Makes a schema.
 pub(super) type Schema = fn() -> Value;
 
-/// Every route of the door.
+/// Every route of the door's API.
 pub(super) fn all() -> impl Iterator<Item = &'static Route> {
-    [arsa::ROUTES, verifik::ROUTES, people::ROUTES, faceapi::ROUTES, own::ROUTES, rules::ROUTES, open::ROUTES]
-        .into_iter()
-        .flatten()
+    [
+        arsa::ROUTES,
+        verifik::ROUTES,
+        people::ROUTES,
+        faceapi::ROUTES,
+        own::ROUTES,
+        manage::ROUTES,
+        rules::ROUTES,
+        open::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Those, and the console's own.
+pub(super) fn served() -> impl Iterator<Item = &'static Route> {
+    all().chain(console::ROUTES)
 }

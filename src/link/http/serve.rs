@@ -15,12 +15,15 @@ use axum::extract::{ConnectInfo, Query, RawPathParams, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::wire::{Caller, Code, Command, Operations, Refusal, Reply, Scopes};
+use crate::wire::{Caller, Code, Command, Operations, Refusal, Reply, Scope, Scopes, Session};
 
 use super::answer::{Answer, refused};
 use super::call::{self, Call};
+use super::console;
 use super::idempotency::{self, Begin, Creates};
 use super::limits::Limits;
 use super::metrics::Metrics;
@@ -50,10 +53,12 @@ pub(super) struct Shared {
     pictures: Arc<Semaphore>,
     light: Arc<Semaphore>,
     pub(super) streams: Arc<Semaphore>,
+    /// Whether connections are encrypted.
+    secure: bool,
 }
 
 impl Shared {
-    pub(super) fn new(operations: Arc<dyn Operations>, per_second: u32) -> Self {
+    pub(super) fn new(operations: Arc<dyn Operations>, per_second: u32, secure: bool) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         Self {
             operations,
@@ -64,6 +69,7 @@ impl Shared {
             pictures: semaphore(PICTURES),
             light: semaphore(LIGHT),
             streams: semaphore(STREAMS),
+            secure,
         }
     }
 
@@ -80,7 +86,7 @@ impl Shared {
 /// The router of the whole table.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let mut router = Router::new();
-    for route in route::all() {
+    for route in route::served() {
         let filter = match route.method {
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,
@@ -149,7 +155,8 @@ async fn answer(
     // Held until the answer is made, so that pictures in memory stay bounded.
     let _body_permit = if large { Some(turn(&shared.bodies).await?) } else { None };
     let body = call::read(request, route.media).await?;
-    let call = Call { caller, path, query, headers, body, begun };
+    let secure = shared.secure;
+    let call = Call { caller, path, query, headers, body, secure, begun };
 
     if let Action::EventStream = route.action {
         return stream::events(shared, &call);
@@ -190,6 +197,7 @@ async fn perform(
                 let reply = operations.handle(&call.caller, parse(&call)?)?;
                 render(&call, reply, operations)
             }
+            Action::Picture(parse) => pictured(operations.handle(&call.caller, parse(&call)?)?),
             Action::Serve(serve) => serve(&call, operations),
             Action::Metrics => match operations.handle(&call.caller, Command::Status)? {
                 Reply::Status(status) => {
@@ -208,6 +216,18 @@ async fn perform(
         shared.limits().failed(address.ip(), begun);
     }
     outcome
+}
+
+/// A picture, and beside it in base64 what is seen in it.
+fn pictured(reply: Reply) -> Result<Answer, Refusal> {
+    let (picture, seen) = match reply {
+        Reply::Picture(picture) => (picture, None),
+        Reply::Sight(sight) => (sight.picture, Some(sight.seen.0)),
+        other => return Err(unexpected(&other)),
+    };
+    let mut answer = Answer::text("image/jpeg", picture.bytes);
+    answer.headers.extend(seen.map(|seen| ("x-ostiary-seen", STANDARD.encode(seen))));
+    Ok(answer)
 }
 
 /// A reply of another kind than the command has.
@@ -246,6 +266,13 @@ fn admit(
     }
     let Access::Key(place, scope) = route.access else { return Ok(nobody()) };
     let secret = presented(headers, place);
+    if let (None, Header::Bearer, Some(session)) = (secret, place, session(shared, headers)) {
+        let token = headers.get(console::CSRF).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if route.method != Method::Get && token != session.csrf {
+            return Err(Refusal::new(Code::Forbidden, "the page is of another session; load it again"));
+        }
+        return allowed(shared, session.caller, scope, now);
+    }
     let Some(secret) = secret.filter(|s| s.len() <= MAX_SECRET) else {
         return Err(Refusal::new(
             Code::Unauthenticated,
@@ -256,8 +283,16 @@ fn admit(
         shared.limits().failed(address.ip(), now);
         return Err(Refusal::new(Code::Unauthenticated, "the key is wrong, expired or revoked"));
     };
+    allowed(shared, caller, scope, now)
+}
+
+/// Rate and scope of somebody who is known.
+fn allowed(shared: &Shared, caller: Caller, scope: Option<Scope>, now: u64) -> Result<Caller, Refusal> {
     if let Err(seconds) = shared.limits().take(&caller.name, now) {
-        return Err(limited(seconds, "too many requests with this key; slow down"));
+        return Err(Refusal {
+            retry_after_s: Some(seconds),
+            ..Refusal::new(Code::Limited, "too many requests with this key; slow down")
+        });
     }
     match scope.filter(|scope| !caller.may(*scope)) {
         Some(scope) => {
@@ -265,6 +300,13 @@ fn admit(
         }
         None => Ok(caller),
     }
+}
+
+/// Whoever is signed in at the console; what the page asks by itself does not keep a session alive.
+fn session(shared: &Shared, headers: &HeaderMap) -> Option<Session> {
+    let secret = console::secret_in(headers, shared.secure)?;
+    let alive = !headers.contains_key("x-background");
+    shared.operations.sign_in()?.session(secret, alive)
 }
 
 fn presented(headers: &HeaderMap, place: Header) -> Option<&str> {

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::console::tests::Doorman;
 use super::route::{Access, Action, Header, Media, Method, Route, all};
 use super::{HttpConfig, HttpServer, openapi};
 use crate::wire::{
-    Caller, Code, Command, Enrolled, EventPage, Identified, Operations, Refusal, Reply, Scope, Scopes,
+    Caller, Code, Command, Enrolled, EventPage, Identified, Operations, Refusal, Reply, Scope, Scopes, SignIn,
 };
 
 const KEY: &str = "a-key-with-everything";
@@ -23,6 +24,7 @@ const BLIND: &str = "a-key-without-scores";
 struct Memory {
     asked: Mutex<Vec<Command>>,
     clock: AtomicU64,
+    doorman: Doorman,
 }
 
 impl Operations for Memory {
@@ -64,6 +66,10 @@ impl Operations for Memory {
         Some(Caller { name: secret.to_owned(), scopes })
     }
 
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        Some(&self.doorman)
+    }
+
     fn sign(&self, _: &[u8]) -> Result<[u8; 64], Refusal> {
         Ok([7; 64])
     }
@@ -81,13 +87,13 @@ impl Operations for Memory {
     }
 }
 
-struct House {
+pub(super) struct House {
     server: HttpServer,
     memory: Arc<Memory>,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let memory = Arc::new(Memory::default());
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = HttpConfig { listen, tls: None, per_second: 1_000, connections: 8 };
@@ -102,7 +108,13 @@ impl House {
     }
 
     /// Status, head and body of one request.
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Vec<u8>) {
+    pub(super) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> (u16, String, Vec<u8>) {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: door\r\nconnection: close\r\n");
         for (name, value) in headers {
             write!(head, "{name}: {value}\r\n").unwrap();
@@ -129,7 +141,11 @@ impl House {
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
-    fn asked(&self) -> usize {
+    pub(super) fn doorman(&self) -> &Doorman {
+        &self.memory.doorman
+    }
+
+    pub(super) fn asked(&self) -> usize {
         self.memory.asked.lock().unwrap().len()
     }
 }

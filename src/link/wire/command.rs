@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::account::AccountsCommand;
 use super::moment::Moment;
 use super::people::{PersonPut, PersonQuery, Profile};
 use super::photo::Photo;
@@ -34,6 +35,14 @@ pub enum Command {
     DeletePerson(String),
     /// Erase a person's pictures; templates stay. -> `Erased`
     DeleteImages(String),
+    /// One of the pictures kept of a person, from 0. -> `Picture`
+    GetImage(String, u8),
+    /// The names of these people, as far as they are here. -> `Document`
+    Names(Vec<String>),
+    /// What the door's camera sees now. -> `Sight`
+    Watch,
+    /// The same while somebody is being enrolled at the camera. -> `Sight`
+    WatchEnrolment,
     /// All that is held on a person. -> `Document`
     ExportPerson(String),
     /// Write a collection. -> `Collection`
@@ -70,6 +79,8 @@ pub enum Command {
     Rules(RulesCommand),
     /// Every setting in force. -> `Document`
     GetConfig,
+    /// People who sign in at the console. -> `Accounts`, `Invited` or `Done`
+    Accounts(AccountsCommand),
     /// Make a key. -> `TokenIssued`
     CreateToken(TokenNew),
     /// Every key, without its secret. -> `Tokens`
@@ -92,6 +103,7 @@ impl Command {
         match self {
             Self::PutPerson(_)
             | Self::GetPerson(_)
+            | Self::GetImage(..)
             | Self::ListPersons(_)
             | Self::DeletePerson(_)
             | Self::PutCollection(_)
@@ -102,6 +114,7 @@ impl Command {
             | Self::EnrolCamera(_)
             | Self::CameraProgress
             | Self::EnrolCancel
+            | Self::WatchEnrolment
             | Self::EnrolTemplate(_) => Some(Scope::Enroll),
             Self::Search(_)
             | Self::Identify(_)
@@ -110,10 +123,11 @@ impl Command {
             | Self::StartSession(_)
             | Self::GetSession(_) => Some(Scope::Search),
             Self::OneToN(_) | Self::DeleteImages(_) => Some(Scope::OneToN),
-            Self::ListEvents(_) | Self::VerifyEvents => Some(Scope::Events),
+            Self::ListEvents(_) | Self::VerifyEvents | Self::Names(_) => Some(Scope::Events),
             Self::Rules(command) => Some(command.scope()),
             Self::Door(DoorOrder::State) | Self::Status | Self::Setup { .. } => None,
-            Self::Door(
+            Self::Watch
+            | Self::Door(
                 DoorOrder::Open
                 | DoorOrder::Unlock { .. }
                 | DoorOrder::Lock
@@ -122,6 +136,7 @@ impl Command {
             ) => Some(Scope::Door),
             Self::ExportPerson(_)
             | Self::GetConfig
+            | Self::Accounts(_)
             | Self::CreateToken(_)
             | Self::ListTokens
             | Self::RevokeToken(_) => Some(Scope::Admin),

@@ -5,6 +5,7 @@
 //! Invariants: every command is plain data with a postcard form (the board's own socket) and a JSON form (MQTT; HTTP
 //! fills it by its own rules); unknown fields are refused; pictures and secrets are redacted in `Debug`.
 
+mod account;
 mod command;
 mod moment;
 mod people;
@@ -16,6 +17,9 @@ mod say;
 mod scope;
 mod verbs;
 
+pub use account::{
+    AccountNew, AccountView, AccountsCommand, Beginning, Finish, Invited, Login, Role, Session, SignIn,
+};
 pub use command::{
     CameraEnrolment, CollectionPut, Command, Compare, DoorOrder, EventQuery, FaceQuery, LiveQuery, OneToN,
     SearchMode, SessionStart, TemplateImport, TokenNew,
@@ -27,7 +31,7 @@ pub use refusal::{Code, Refusal};
 pub use reply::{
     CameraProgress, CameraStage, Candidate, CollectionView, Compared, Document, DoorStatus, Enrolled, Erased,
     EventPage, FaceBox, FaceReport, Found, Identified, ImageOutcome, Live, Nearest, OneToNAnswer, PersonPage,
-    PersonView, Reply, SessionView, Status, Thumbnail, TokenIssued, TokenView,
+    PersonView, Reply, SessionView, Sight, Status, Thumbnail, TokenIssued, TokenView,
 };
 pub use rules::{AccessPut, CorrectionPut, ExplainQuery, RulesCommand, SheetQuery};
 pub use scope::{Caller, Scope, Scopes, Secret};
@@ -51,6 +55,11 @@ pub trait Operations: Send + Sync {
 
     /// Who presents this secret (an API key, a bearer token); `None` when nobody, or no more.
     fn caller(&self, secret: &str) -> Option<Caller>;
+
+    /// How people sign in, where they can.
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        None
+    }
 
     /// Signs bytes with the device's Ed25519 key.
     ///

@@ -8,7 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::{AccountView, Invited};
 use super::moment::Moment;
+use super::photo::Photo;
 
 /// An answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,8 +60,25 @@ pub enum Reply {
     TokenIssued(TokenIssued),
     /// Keys.
     Tokens(Vec<TokenView>),
+    /// People who sign in at the console.
+    Accounts(Vec<AccountView>),
+    /// A code for a first sign-in, this once.
+    Invited(Invited),
+    /// A picture kept of a person.
+    Picture(Photo),
+    /// What the door's camera sees.
+    Sight(Sight),
     /// A JSON document as text.
     Document(Document),
+}
+
+/// What the door's camera saw last, and what the visitor is shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sight {
+    /// JPEG; scaled down, never kept.
+    pub picture: Photo,
+    /// Where the face is, what was found and what the display says, as JSON.
+    pub seen: Document,
 }
 
 /// A JSON document as text; may hold anything that is kept on a person.

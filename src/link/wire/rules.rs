@@ -44,12 +44,8 @@ impl RulesCommand {
     #[must_use]
     pub const fn scope(&self) -> Scope {
         match self {
-            Self::Get
-            | Self::Put(_)
-            | Self::Check(_)
-            | Self::Explain(_)
-            | Self::TrustClock
-            | Self::Correct(_) => Scope::Admin,
+            Self::Get | Self::Put(_) | Self::Check(_) | Self::Explain(_) | Self::TrustClock => Scope::Admin,
+            Self::Correct(_) => Scope::Attendance,
             Self::GetAccess(_) | Self::PutAccess(_) => Scope::Persons,
             Self::ForgetPassages(_) | Self::Key(_) | Self::Others(_) => Scope::Door,
             Self::Attendance(_) => Scope::Events,

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::{
-    CollectionView, Compared, DoorStatus, Enrolled, Erased, Identified, Moment, PersonPage, PersonView,
-    Status, TokenIssued, TokenView,
+    AccountView, CollectionView, Compared, DoorStatus, Enrolled, Erased, Identified, Invited, Moment,
+    PersonPage, PersonView, Status, TokenIssued, TokenView,
 };
 
 impl fmt::Display for Enrolled {
@@ -104,6 +104,29 @@ impl fmt::Display for Erased {
 impl fmt::Display for CollectionView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<24} {:>6} people  {}", self.id, self.persons, self.name)
+    }
+}
+
+impl fmt::Display for AccountView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = match (self.invited, self.last_login) {
+            (true, _) => "waits for the first sign-in".to_owned(),
+            (false, None) => "never signed in".to_owned(),
+            (false, Some(at)) => format!("signed in last {}", at.text()),
+        };
+        write!(f, "{:<32} {:<16} {last}", self.name, self.role.name())
+    }
+}
+
+impl fmt::Display for Invited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.account)?;
+        let (a, b) = self.code.split_at(self.code.len() / 2);
+        write!(
+            f,
+            "{a} {b}\nThe code for the first sign-in at the console, good once and until {}. It cannot be shown again.",
+            self.until.text()
+        )
     }
 }
 
