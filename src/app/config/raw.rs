@@ -1,6 +1,6 @@
-//! The configuration file as it is written: every key, its unit and its default.
+//! The two files as they are written: every key, its unit and its default.
 //!
-//! Owns: the shape of the file. Does not own: ranges and cross-checks (`super`).
+//! Owns: the shape of the files. Does not own: ranges and cross-checks (`super`).
 //! Invariant: an unknown key is refused; a key that is not written takes the default given here.
 
 use std::path::PathBuf;
@@ -11,6 +11,167 @@ use super::mqtt::RawMqtt;
 use crate::access::{Settings, UntrustedClock};
 use crate::matching::OpenSet;
 use crate::vision::{LivenessConfig, QualityLimits, VisionConfig};
+
+/// A board file: what is soldered and plugged in.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawBoard {
+    /// Name shown in events and on the console.
+    pub name: String,
+    /// The camera.
+    pub camera: RawCamera,
+    /// The door's wires.
+    pub door: RawDoor,
+    /// The visitor's display.
+    #[serde(default)]
+    pub display: RawDisplay,
+}
+
+/// Where frames come from.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "source", rename_all = "lowercase", deny_unknown_fields)]
+pub enum RawCamera {
+    /// A V4L2 device.
+    V4l {
+        /// `/dev/video0`, or better a name under `/dev/v4l/by-id` or `/dev/v4l/by-path`.
+        device: PathBuf,
+        /// Wanted width in pixels.
+        #[serde(default = "width")]
+        width: u32,
+        /// Wanted height in pixels.
+        #[serde(default = "height")]
+        height: u32,
+        /// Wanted frames per second.
+        #[serde(default = "fps")]
+        fps: u32,
+    },
+    /// A folder of pictures, an MJPEG or AVI file, or Y4M.
+    Replay {
+        /// The folder or file.
+        path: PathBuf,
+        /// Whether frames come at the recorded times.
+        #[serde(default)]
+        pace: RawPace,
+        /// Whether to begin again at the end.
+        #[serde(default, rename = "loop")]
+        repeat: bool,
+        /// Frames per second where the recording does not say (folders, MJPEG files).
+        #[serde(default = "fps")]
+        fps: u32,
+    },
+}
+
+/// How fast a recording is played.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum RawPace {
+    /// At the recorded times; late frames are passed over as from a camera.
+    #[default]
+    Recorded,
+    /// Every frame, as fast as the machine can, on the recording's clock.
+    Fast,
+}
+
+/// The wires.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum RawDoor {
+    /// No wires: the relay is a line in the log.
+    Sim {
+        /// Whether a simulated visitor opens and closes the door after an unlock.
+        #[serde(default = "yes")]
+        contact: bool,
+    },
+    /// GPIO lines.
+    Gpio {
+        /// `/dev/gpiochip0`.
+        chip: PathBuf,
+        /// Drives the strike or the magnet.
+        relay: RawRelay,
+        /// Door contact.
+        contact: Option<RawInput>,
+        /// Request-to-exit button.
+        rex: Option<RawInput>,
+        /// Housing switch.
+        tamper: Option<RawInput>,
+        /// Fire alarm.
+        fire: Option<RawInput>,
+    },
+}
+
+/// The relay's line.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRelay {
+    /// Offset on the chip (not the header's pin number).
+    pub line: u32,
+    /// Whether the relay board energises on a low level.
+    #[serde(default)]
+    pub active_low: bool,
+    /// No pulse is longer than that many seconds (1 to 3,600), whoever wants it; then the relay rests a minute and the
+    /// door is in fault. For a strike that burns when it is held; without it holds are as long as the rules say.
+    pub max_on_s: Option<u32>,
+}
+
+/// An output line.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOutput {
+    /// Offset on the chip (not the header's pin number).
+    pub line: u32,
+    /// Whether the relay board energises on a low level.
+    #[serde(default)]
+    pub active_low: bool,
+}
+
+/// An input line.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawInput {
+    /// Offset on the chip (not the header's pin number).
+    pub line: u32,
+    /// Whether a low level means active.
+    #[serde(default)]
+    pub active_low: bool,
+    /// The line's internal resistor.
+    #[serde(default)]
+    pub bias: RawBias,
+}
+
+/// The line's internal resistor.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum RawBias {
+    /// Left as the chip has it.
+    #[default]
+    AsIs,
+    /// Towards the supply.
+    PullUp,
+    /// Towards ground.
+    PullDown,
+    /// None.
+    Disabled,
+}
+
+/// The panel.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum RawDisplay {
+    /// No panel.
+    #[default]
+    None,
+    /// Pictures in a folder.
+    Png {
+        /// The folder; `latest.png` is what a visitor would see now.
+        folder: PathBuf,
+        /// Pixels.
+        #[serde(default = "panel_width")]
+        width: u32,
+        /// Pixels.
+        #[serde(default = "panel_height")]
+        height: u32,
+    },
+}
 
 /// A configuration file: how this door behaves. Every section may be left out.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -260,4 +421,23 @@ impl Default for RawHttp {
             connections: 64,
         }
     }
+}
+
+const fn width() -> u32 {
+    640
+}
+const fn height() -> u32 {
+    480
+}
+const fn fps() -> u32 {
+    30
+}
+const fn panel_width() -> u32 {
+    240
+}
+const fn panel_height() -> u32 {
+    320
+}
+const fn yes() -> bool {
+    true
 }

@@ -9,7 +9,7 @@ export const EVENTS = {
   enroll_fail: 'Enrolment failed', person_changed: 'Person changed', person_deleted: 'Person erased',
   image_deleted: 'Pictures erased', duplicate: 'Same face twice', punch: 'Attendance', camera_fault: 'Camera fault',
   clock_step: 'Clock set', link_up: 'Broker connected', link_down: 'Broker lost', boot: 'Started',
-  config_changed: 'Settings changed', model_changed: 'Models changed', admin_login: 'Sign-in', log_gap: 'Events lost',
+  config_changed: 'Settings changed', model_changed: 'Models changed', admin_login: 'Console', log_gap: 'Events lost',
 };
 export const ALARMS = ['duress', 'spoof', 'forced_open', 'held_open', 'tamper', 'fire', 'camera_fault', 'log_gap'];
 
