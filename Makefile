@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo kiosk-demo test chaos kernels-long fuzz-models miri test-aarch64 count-aarch64 check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo kiosk-demo test chaos kernels-long fuzz-models miri test-aarch64 test-aarch64-product package count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -51,6 +51,15 @@ miri: bootstrap ## The portable kernels and the engine's bookkeeping of bytes un
 test-aarch64: bootstrap ## The kernels on emulated 64-bit Arm processors (as root: installs a cross compiler and qemu)
 	@scripts/cross setup
 	@scripts/cross test
+
+test-aarch64-product: bootstrap ## The whole program for 64-bit Arm, built and run on emulated processors (15 minutes the first time)
+	@scripts/cross setup
+	@scripts/cross product
+
+package: bootstrap ## Debian packages for amd64 and arm64, in out/ (the first time it compiles everything twice)
+	@scripts/cross setup
+	@scripts/package --arch amd64 $(or $(OUT),out)
+	@scripts/package --arch arm64 $(or $(OUT),out)
 
 count-aarch64: bootstrap ## Instructions that each set of 64-bit Arm kernels takes for a network's layers
 	@scripts/cross setup

@@ -343,3 +343,48 @@ fn crc(bytes: &[u8]) -> u32 {
         (0..8).fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 })
     })
 }
+
+/// Every part on the spot, at a board without wires: what is there is used, what is not is said.
+#[test]
+fn the_doctor_tests_each_part_on_the_spot() {
+    let models = need_shared!("models");
+    let ostiary = Ostiary::with_models(models);
+    let frames = ostiary.folder().join("frames");
+    fs::create_dir_all(&frames).expect("a folder");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/display/welcome-320x240.png");
+    fs::copy(golden, frames.join("a.png")).expect("a picture");
+    let shown = ostiary.folder().join("shown");
+    let board = format!(
+        "name = \"desk\"\n[camera]\nsource = \"replay\"\npath = \"{}\"\n[door]\nkind = \"sim\"\n\
+         [display]\nkind = \"png\"\nfolder = \"{}\"\n",
+        frames.display(),
+        shown.display()
+    );
+    let board = ostiary.file("board.toml", &board);
+    let picture = ostiary.folder().join("seen.png");
+    let picture = picture.to_str().expect("UTF-8");
+    let done = ostiary.run(&[
+        "doctor",
+        "--board",
+        &board,
+        "--click",
+        "--watch-s",
+        "6",
+        "--picture",
+        picture,
+        "--json",
+    ]);
+    let parts: Vec<_> = done.json();
+    let part = |name: &str| {
+        parts.iter().find(|p| p["part"] == name).unwrap_or_else(|| panic!("no {name}: {}", done.out)).clone()
+    };
+    for name in ["key", "models", "gallery", "camera", "wires", "relay", "display"] {
+        assert_eq!(part(name)["ok"], true, "{}", part(name));
+    }
+    assert!(part("wires")["says"].as_str().expect("text").contains("the door is shut"));
+    assert_eq!(part("inputs")["ok"], false, "nobody pressed anything");
+    assert_eq!(done.code, 1, "and that is said");
+    assert_eq!(image::image_dimensions(picture).expect("a PNG"), (320, 240));
+    let card = image::open(shown.join("latest.png")).expect("the card").to_rgb8();
+    assert_eq!(card.get_pixel(0, 0).0, [255; 3], "the line on the outermost pixels");
+}

@@ -44,7 +44,66 @@ fn every_shipped_board_passes() {
             seen += 1;
         }
     }
-    assert!(seen >= 3);
+    assert!(seen >= 6);
+}
+
+/// What a board file offers in comments (`#: `) is as right as what it says.
+#[test]
+fn every_choice_in_a_shipped_board_passes_too() {
+    let mut choices = 0;
+    for name in ["raspberry-pi-4", "raspberry-pi-5", "rock-5b"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("board/{name}.toml"));
+        let text = std::fs::read_to_string(path).expect("the board is there");
+        // Blocks are divided by blank lines; one display of several is chosen.
+        let blocks: Vec<&str> = text.split("\n\n").collect();
+        for (at, block) in blocks.iter().enumerate().filter(|(_, b)| b.contains("#: ")) {
+            let chosen = blocks.iter().enumerate().map(|(other, text)| {
+                let display = text.contains("#: [display]") && other != at;
+                if display { (*text).to_owned() } else { text.replace("#: ", "") }
+            });
+            let chosen = chosen.collect::<Vec<_>>().join("\n\n");
+            let done = board(&chosen);
+            assert_eq!(done.code, 0, "{name}: {block}\n{}", done.err);
+            choices += 1;
+        }
+    }
+    assert!(choices >= 15);
+}
+
+#[test]
+fn a_line_with_two_uses_is_named_with_both_whatever_they_are() {
+    let wires = "[door]\nkind = \"gpio\"\nchip = \"/dev/gpiochip0\"\nrelay = { line = 17 }\n";
+    let text = BOARD.replace("[door]\nkind = \"sim\"\n", wires);
+    let lamp = "[signals]\nchip = \"/dev/gpiochip0\"\nbuzzer = { line = 17 }\n";
+    board(&format!("{text}{lamp}")).ends(3).says(&["signals.buzzer and door.relay both use line 17"]);
+    board(&format!("{text}{}", lamp.replace("gpiochip0", "gpiochip1"))).ends(0);
+    let panel =
+        "[display]\nkind = \"st7789\"\nbus = \"/dev/spidev0.0\"\nchip = \"/dev/gpiochip0\"\ndc = 17\n";
+    board(&format!("{text}{panel}")).ends(3).says(&["display.dc and door.relay both use line 17"]);
+    let panel = panel.replace("dc = 17", "dc = 18");
+    board(&format!("{text}{panel}")).ends(0);
+    board(&format!("{text}{panel}rotate = 45\n")).ends(3).says(&["display.rotate must be 0, 90, 180 or 270"]);
+    board(&format!("{text}{panel}width = 320\n")).ends(3).says(&["display.width must be from 64 to 240"]);
+    board(&format!("{text}{panel}offset = [0, 80]\n")).ends(3).says(&["display.offset[1]"]);
+    board(&format!("{text}{panel}height = 240\noffset = [0, 80]\n")).ends(0);
+    let long = text.replace("{ line = 17 }", "{ line = 17, max_on_s = 0 }");
+    board(&long).ends(3).says(&["door.relay.max_on_s must be from 1 to 3600"]);
+}
+
+#[test]
+fn what_is_not_on_this_machine_is_said_one_line_each() {
+    let text = "name = \"t\"\n[camera]\nsource = \"v4l\"\ndevice = \"/dev/video99\"\n\
+                [door]\nkind = \"gpio\"\nchip = \"/dev/gpiochip99\"\nrelay = { line = 1 }\n\
+                [display]\nkind = \"ssd1306\"\nbus = \"/dev/i2c-99\"\n";
+    let ostiary = Ostiary::new();
+    let path = ostiary.file("board.toml", text);
+    ostiary.run(&["config", "check", "--board", &path]).ends(0);
+    let done = ostiary.run(&["config", "check", "--here", "--board", &path]);
+    assert_eq!(done.code, 1, "{}", done.err);
+    assert_eq!(done.out.lines().count(), 3, "{}", done.out);
+    for part in ["/dev/gpiochip99", "/dev/video99", "/dev/i2c-99; switch i2c on"] {
+        assert!(done.out.contains(part), "{part}: {}", done.out);
+    }
 }
 
 #[test]

@@ -106,11 +106,7 @@ pub enum Command {
     #[command(subcommand)]
     Models(ModelsCommand),
     /// Check camera, wires, display, clock, models, key and disk, one line each.
-    Doctor {
-        /// The board to check.
-        #[arg(long, value_name = "FILE")]
-        board: Option<PathBuf>,
-    },
+    Doctor(super::doctor::DoctorArgs),
     /// Check or show configuration and board files.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -372,6 +368,9 @@ pub enum ConfigCommand {
         /// The board file.
         #[arg(long, value_name = "FILE")]
         board: Option<PathBuf>,
+        /// Ask this machine too: are the board's chips, lines and buses there, free and allowed?
+        #[arg(long, requires = "board")]
+        here: bool,
     },
     /// Print every setting in force, in the form of the file.
     Show,

@@ -2,17 +2,19 @@
 //!
 //! Owns: the list of checks and their wording. Does not own: the parts; it uses them as `run` does.
 //! Invariant: a check that was not made is not reported as passed; nothing is changed but what opening a gallery
-//! changes; the relay is not energised.
+//! changes; the relay is energised only when the installer asks for its click, and released whatever happens.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::device::clock_os::pause;
+use crate::device::display::write_rgb;
 use crate::domain::limits::MAX_FRAME_BYTES;
-use crate::domain::{ClockTrust, Millis};
-use crate::ports::{CameraError, Clock};
+use crate::domain::{ClockTrust, Millis, Screen};
+use crate::ports::{CameraError, Clock, Door, Input};
 
 use super::cli::Common;
 use super::config::{Board, Config};
@@ -22,6 +24,8 @@ use super::{Answer, AppError, wiring};
 
 /// How long the camera has to show a picture.
 const CAMERA: Millis = Millis(5_000);
+/// How long the relay, the lamps and the buzzer are on.
+const CLICK: Millis = Millis(500);
 
 #[derive(Serialize)]
 struct Check {
@@ -37,12 +41,30 @@ impl fmt::Display for Check {
     }
 }
 
+/// What is checked beside what always is.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// The board to check.
+    #[arg(long, value_name = "FILE")]
+    board: Option<PathBuf>,
+    /// Energise the relay for half a second: stand at the door and listen. Unlocks the door for that time.
+    #[arg(long, requires = "board")]
+    click: bool,
+    /// Show every change of the inputs for so many seconds (1 to 600): open the door, press the button, open the
+    /// housing. Fails when nothing changed.
+    #[arg(long, requires = "board", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    watch_s: Option<u64>,
+    /// Write the camera's picture there, as PNG.
+    #[arg(long, requires = "board", value_name = "FILE")]
+    picture: Option<PathBuf>,
+}
+
 /// Checks what can be checked; exit code 1 when something is wrong.
-pub(super) fn run(common: &Common, board: Option<&Path>, out: &mut Out) -> Result<Answer, AppError> {
+pub(super) fn run(common: &Common, args: &DoctorArgs, out: &mut Out) -> Result<Answer, AppError> {
     let config = Config::read(common.config.as_deref())?;
-    let board = board.map(Board::read).transpose()?;
+    let board = args.board.as_deref().map(Board::read).transpose()?;
     let mut all_well = true;
-    let mut report = |part, result: Result<String, String>| -> Result<(), AppError> {
+    let mut report = |out: &mut Out, part, result: Result<String, String>| -> Result<(), AppError> {
         let (ok, says) = match result {
             Ok(says) => (true, says),
             Err(says) => (false, says),
@@ -53,6 +75,7 @@ pub(super) fn run(common: &Common, board: Option<&Path>, out: &mut Out) -> Resul
 
     let clock = wiring::clock();
     report(
+        out,
         "clock",
         match clock.now().trust {
             ClockTrust::Trusted => Ok("the wall clock is set".to_owned()),
@@ -62,14 +85,15 @@ pub(super) fn run(common: &Common, board: Option<&Path>, out: &mut Out) -> Resul
             ),
         },
     )?;
+    report(out, "key", wiring::key_place(&common.data).map_err(|e| e.to_string()))?;
     let models = wiring::Models::find(&config);
     let vision = models.and_then(|m| m.open(&config).map(|_| m));
     match vision {
         Ok(models) => {
-            report("models", Ok(format!("set {:?}: every hash and shape is right", models.set)))?;
-            report("gallery", gallery(common, &config, &models))?;
+            report(out, "models", Ok(format!("set {:?}: every hash and shape is right", models.set)))?;
+            report(out, "gallery", gallery(common, &config, &models))?;
         }
-        Err(error) => report("models", Err(error.to_string()))?,
+        Err(error) => report(out, "models", Err(error.to_string()))?,
     }
     let Some(board) = board else {
         let line = "camera, wires and display were not checked: name the board with --board FILE";
@@ -77,36 +101,103 @@ pub(super) fn run(common: &Common, board: Option<&Path>, out: &mut Out) -> Resul
         return Ok(if all_well { Answer::Yes } else { Answer::No });
     };
     report(
+        out,
         "camera",
         match wiring::camera(&board, &clock) {
-            Ok(mut eyes) => picture(eyes.camera.as_mut(), &*clock),
+            Ok(mut eyes) => picture(eyes.camera.as_mut(), &*clock, args.picture.as_deref()),
             Err(error) => Err(error.to_string()),
         },
     )?;
     let door_clock = Arc::clone(&clock) as Arc<dyn Clock>;
-    report(
-        "wires",
-        match wiring::door(&board, &door_clock) {
-            Ok(mut door) => {
-                door.set_relay(false).map(|()| "the relay is released".to_owned()).map_err(|e| e.to_string())
+    match wiring::door(&board, &door_clock) {
+        Ok(mut door) => {
+            report(out, "wires", wires(door.as_mut()))?;
+            if args.click {
+                report(out, "relay", click(door.as_mut()))?;
             }
-            Err(error) => Err(error.to_string()),
-        },
-    )?;
+            if let Some(seconds) = args.watch_s {
+                let seen = watch(door.as_mut(), &*clock, Millis::secs(seconds), out)?;
+                report(out, "inputs", seen)?;
+            }
+        }
+        Err(error) => report(out, "wires", Err(error.to_string()))?,
+    }
     report(
+        out,
         "display",
         match wiring::display(&board) {
             Ok(mut display) => {
-                let idle = crate::domain::Screen::Idle { time: None, link_up: None, queued: 0 };
-                display
-                    .show(&idle)
-                    .map(|()| "the idle screen was drawn".to_owned())
-                    .map_err(|e| e.to_string())
+                let shown = display.show(&Screen::TestCard);
+                // Lamps and buzzer go out with the display.
+                pause(CLICK);
+                let says = "the test card is shown: a white line on all four edges, R red, G green, B blue";
+                shown.map(|()| says.to_owned()).map_err(|e| e.to_string())
             }
             Err(error) => Err(error.to_string()),
         },
     )?;
     Ok(if all_well { Answer::Yes } else { Answer::No })
+}
+
+/// How each input stands, in the installer's words.
+fn wires(door: &mut dyn Door) -> Result<String, String> {
+    door.set_relay(false).map_err(|e| e.to_string())?;
+    let mut says = "the relay is released".to_owned();
+    for input in [Input::Contact, Input::Rex, Input::Tamper, Input::Fire] {
+        if let Some(active) = door.level(input).map_err(|e| e.to_string())? {
+            says.push_str("; ");
+            says.push_str(stands(input, active));
+        }
+    }
+    Ok(says)
+}
+
+const fn stands(input: Input, active: bool) -> &'static str {
+    match (input, active) {
+        (Input::Contact, true) => "the door is open",
+        (Input::Contact, false) => "the door is shut",
+        (Input::Rex, true) => "the exit button is pressed",
+        (Input::Rex, false) => "the exit button is not pressed",
+        (Input::Tamper, true) => "the housing is open",
+        (Input::Tamper, false) => "the housing is shut",
+        (Input::Fire, true) => "the fire alarm calls",
+        (Input::Fire, false) => "the fire alarm is silent",
+    }
+}
+
+/// The relay on and off. Dropping the door releases it, too.
+fn click(door: &mut dyn Door) -> Result<String, String> {
+    let on = door.set_relay(true);
+    pause(CLICK);
+    door.set_relay(false).map_err(|e| format!("{e}; cut the relay's power"))?;
+    on.map(|()| "it clicked twice, half a second apart; if not, see relay.line and its supply".to_owned())
+        .map_err(|e| e.to_string())
+}
+
+/// Every change of the inputs, as it comes.
+fn watch(
+    door: &mut dyn Door,
+    clock: &dyn Clock,
+    span: Millis,
+    out: &mut Out,
+) -> Result<Result<String, String>, AppError> {
+    let end = clock.now().mono.after(span);
+    let mut changes = 0;
+    while clock.now().mono < end {
+        match door.poll_edge() {
+            Ok(Some(edge)) => {
+                changes += 1;
+                out.line(format_args!("    {}", stands(edge.input, edge.active)))?;
+            }
+            Ok(None) => pause(Millis(10)),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+    Ok(if changes > 0 {
+        Ok(format!("{changes} changes in {} s", span.0 / 1_000))
+    } else {
+        Err(format!("nothing changed in {} s; is every input's other wire on GND?", span.0 / 1_000))
+    })
 }
 
 fn gallery(common: &Common, config: &Config, models: &wiring::Models) -> Result<String, String> {
@@ -122,7 +213,11 @@ fn gallery(common: &Common, config: &Config, models: &wiring::Models) -> Result<
     ))
 }
 
-fn picture(camera: &mut dyn crate::ports::Camera, clock: &dyn Clock) -> Result<String, String> {
+fn picture(
+    camera: &mut dyn crate::ports::Camera,
+    clock: &dyn Clock,
+    file: Option<&Path>,
+) -> Result<String, String> {
     let mut rgb = vec![0; MAX_FRAME_BYTES];
     let end = clock.now().mono.after(CAMERA);
     let mut last = None;
@@ -130,6 +225,9 @@ fn picture(camera: &mut dyn crate::ports::Camera, clock: &dyn Clock) -> Result<S
         match camera.next(&mut rgb, Millis(500)) {
             Ok(meta) => {
                 let bytes = &rgb[..meta.bytes()];
+                if let Some(file) = file {
+                    write_rgb(bytes, meta.width, meta.height, file).map_err(|e| e.0.to_string())?;
+                }
                 let mean = bytes.iter().map(|b| u64::from(*b)).sum::<u64>() / bytes.len().max(1) as u64;
                 return match mean {
                     0..=8 => Err(format!("{}: the picture is black; is the lens covered?", camera.name())),

@@ -170,11 +170,19 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
             Ok(Answer::Yes)
         }
         Command::Models(command) => models::run(common, &command, out),
-        Command::Doctor { board } => doctor::run(common, board.as_deref(), out),
-        Command::Config(ConfigCommand::Check { board }) => {
+        Command::Doctor(args) => doctor::run(common, &args, out),
+        Command::Config(ConfigCommand::Check { board, here }) => {
             Config::read(common.config.as_deref())?;
-            if let Some(board) = &board {
-                Board::read(board)?;
+            let board = board.as_deref().map(Board::read).transpose()?;
+            let wrong = board.filter(|_| here).map(|board| wiring::here(&board)).unwrap_or_default();
+            if !wrong.is_empty() {
+                for line in &wrong {
+                    out.line(line)?;
+                }
+                if out.json() {
+                    out.document(&serde_json::json!({ "sound": false, "here": wrong }))?;
+                }
+                return Ok(Answer::No);
             }
             out.line("the configuration is sound")?;
             if out.json() {

@@ -1,7 +1,9 @@
-//! The one place where adapters are built: files become stores, names become devices.
+//! The one place where adapters are built: files become stores, names become devices (`hardware`).
 //!
 //! Owns: the default folders, the choice of adapters by board and configuration. Does not own: their work.
 //! Invariant: nothing outside this file names an adapter's type to construct it.
+
+mod hardware;
 
 use std::fs;
 use std::io::{self, Read as _, Write};
@@ -9,39 +11,27 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
-use crate::device::camera_v4l::{V4lCamera, V4lConfig};
 pub use crate::device::clock_os::thread_nanos;
 use crate::device::clock_os::{OsClock, mono_micros};
 use crate::device::clock_sim::SimClock;
 use crate::device::console::ConsoleUplink;
-use crate::device::display::{PngDisplay, PngOptions, RenderOptions};
-use crate::device::door_gpio::{Bias, GpioConfig, GpioDoor, GpioError, InputLine, OutputLine, PatientDoor};
-use crate::device::no_panel::NoPanel;
-use crate::device::replay::{self, Pace, ReplayOptions};
-use crate::device::sim::SimDoor;
-use crate::device::walkup::{Arrivals, Visitor, WalkupCamera};
-use crate::domain::{ClockTrust, Millis, Mono, Now, Utc};
+use crate::domain::{ClockTrust, Mono, Now, Utc};
 use crate::engine::Pixels;
 use crate::link::http::{self, HttpConfig, HttpServer};
 use crate::link::mqtt::{Mqtt, MqttConfig, Nudge, Tls, World};
 use crate::link::wire::Operations;
 use crate::matching::{OpenSet, OpenSetError};
-use crate::ports::{Camera, Clock, Display, Door, Uplink};
+use crate::ports::{Clock, Uplink};
 use crate::store::{self, KeyError, SealKey, Store, StoreError};
 use crate::vision::manifest::{Family, Input, Manifest, ManifestError, Role};
 use crate::vision::{ModelError, ModelSet, Vision, VisionError, models};
+pub use hardware::{Eyes, camera, display, door, here, release_relay, waiting_door, walkup};
 
 use super::commands::Desk;
-use super::config::{
-    Board, Config, MqttSetup, RawBias, RawCamera, RawDisplay, RawDoor, RawHttp, RawInput, RawPace,
-};
+use super::config::{Config, MqttSetup, RawHttp};
 use super::pipeline::Links;
 use super::uplink::{NudgingUplink, StoreOutbox};
 
-/// Numbered pictures that a simulated display keeps beside the latest.
-const PICTURES: u32 = 200;
 /// The set of models that serves where none is configured.
 const DEFAULT_SET: &str = "strong";
 const MANIFESTS: [&str; 2] = ["models/manifest.toml", "/usr/share/ostiary/models/manifest.toml"];
@@ -97,12 +87,34 @@ pub fn store(data: &Path, config: &Config) -> Result<Store, WiringError> {
         made.map_err(|e| WiringError::Data(data.to_owned(), e))?;
     }
     let database = data.join(super::commands::GALLERY);
-    let key = match std::env::var_os("CREDENTIALS_DIRECTORY").map(|d| Path::new(&d).join("ostiary-key")) {
-        Some(credential) if credential.exists() => SealKey::from_credential(&credential)?,
-        Some(_) | None => SealKey::load_or_create(&data.join("ostiary.key"), &database)?,
+    let key = match credential() {
+        Some(credential) => SealKey::from_credential(&credential)?,
+        None => SealKey::load_or_create(&data.join("ostiary.key"), &database)?,
     };
     let options = store::Options { journal_capacity: config.events, ..store::Options::default() };
     Ok(Store::open(&database, key, options)?)
+}
+
+/// Where the key of the gallery is, and that it is one. Makes none.
+///
+/// # Errors
+/// When the key is there and cannot be used, or the gallery is there without it.
+pub fn key_place(data: &Path) -> Result<String, WiringError> {
+    if let Some(credential) = credential() {
+        SealKey::from_credential(&credential)?;
+        return Ok("the service manager hands it over".to_owned());
+    }
+    let (key, database) = (data.join("ostiary.key"), data.join(super::commands::GALLERY));
+    if !key.exists() && !database.exists() {
+        return Ok(format!("none yet; the first start makes {}", key.display()));
+    }
+    SealKey::load_or_create(&key, &database)?;
+    Ok(format!("{}, readable by its owner alone", key.display()))
+}
+
+fn credential() -> Option<PathBuf> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    Some(Path::new(&folder).join("ostiary-key")).filter(|file| file.exists())
 }
 
 /// Where models are looked for.
@@ -197,133 +209,6 @@ pub fn sim_clock(from: Utc) -> Arc<SimClock> {
 pub fn clock_steps(clock: &Arc<OsClock>) -> Box<dyn FnMut() -> Option<i64>> {
     let clock = Arc::clone(clock);
     Box::new(move || clock.step().map(|step| step.by_ms))
-}
-
-/// A camera, and the clock that its frames follow where that is not the board's.
-pub struct Eyes {
-    /// The camera.
-    pub camera: Box<dyn Camera>,
-    /// Set for a recording played as fast as possible: time then is the recording's.
-    pub virtual_clock: Option<Arc<SimClock>>,
-}
-
-/// The camera of the board.
-///
-/// # Errors
-/// When a recording cannot be read. A camera that is not there is no error: it is waited for.
-pub fn camera(board: &Board, clock: &Arc<OsClock>) -> Result<Eyes, WiringError> {
-    match &board.0.camera {
-        RawCamera::V4l { device, width, height, fps } => {
-            let program = std::env::current_exe()
-                .map_err(|e| WiringError::Device(format!("this program's own file cannot be found: {e}")))?;
-            let wanted =
-                V4lConfig { device: device.clone(), width: *width, height: *height, fps: *fps, program };
-            let camera: Box<dyn Camera> = Box::new(V4lCamera::new(wanted, Arc::clone(clock)));
-            Ok(Eyes { camera, virtual_clock: None })
-        }
-        RawCamera::Replay { path, pace, repeat, fps } => {
-            let options = ReplayOptions { fps: *fps, repeat: *repeat };
-            let (pace, virtual_clock) = match pace {
-                RawPace::Recorded => (Pace::Recorded(Arc::clone(clock) as Arc<dyn Clock>), None),
-                RawPace::Fast => {
-                    let sim = Arc::new(SimClock::new(clock.now()));
-                    (Pace::Fast(Arc::clone(&sim)), Some(sim))
-                }
-            };
-            let camera = replay::open(path, pace, options).map_err(|e| WiringError::Device(e.to_string()))?;
-            Ok(Eyes { camera, virtual_clock })
-        }
-    }
-}
-
-/// A camera before which the visitors walk up.
-#[must_use]
-pub fn walkup(visitors: Vec<Visitor>, clock: &Arc<OsClock>, arrivals: Arrivals) -> Box<dyn Camera> {
-    Box::new(WalkupCamera::new(visitors, Arc::clone(clock) as Arc<dyn Clock>, arrivals))
-}
-
-/// The wires of the board. Wires that cannot be had are no error: the door stays locked and they are tried again.
-#[must_use]
-pub fn waiting_door(board: &Board, clock: &Arc<dyn Clock>) -> Box<dyn Door> {
-    match wires(board) {
-        Wires::Simulated { visitors } => Box::new(SimDoor::new(Arc::clone(clock), visitors)),
-        Wires::Gpio(config) => Box::new(PatientDoor::new(config, Arc::clone(clock))),
-    }
-}
-
-/// Drives the relay to its released level and ends; waits that long for a chip that is not there yet. `false` where
-/// the board has no wires.
-///
-/// # Errors
-/// When the line cannot be had; says which and what to do.
-pub fn release_relay(board: &Board, patience: Millis) -> Result<bool, WiringError> {
-    let Wires::Gpio(config) = wires(board) else { return Ok(false) };
-    let clock = clock();
-    let end = clock.now().mono.after(patience);
-    loop {
-        match GpioDoor::release(&config) {
-            Ok(()) => return Ok(true),
-            Err(GpioError::NoChip(_) | GpioError::Permission(_)) if clock.now().mono < end => {
-                crate::device::clock_os::pause(Millis(100));
-            }
-            Err(error) => return Err(WiringError::Device(error.to_string())),
-        }
-    }
-}
-
-/// The wires of the board, as they are now.
-///
-/// # Errors
-/// When a line cannot be had; says which and what to do.
-pub fn door(board: &Board, clock: &Arc<dyn Clock>) -> Result<Box<dyn Door>, WiringError> {
-    Ok(match wires(board) {
-        Wires::Simulated { visitors } => Box::new(SimDoor::new(Arc::clone(clock), visitors)),
-        Wires::Gpio(config) => Box::new(
-            GpioDoor::open(&config, Arc::clone(clock)).map_err(|e| WiringError::Device(e.to_string()))?,
-        ),
-    })
-}
-
-enum Wires {
-    Simulated { visitors: bool },
-    Gpio(GpioConfig),
-}
-
-/// Which line is what.
-fn wires(board: &Board) -> Wires {
-    match &board.0.door {
-        RawDoor::Sim { contact } => Wires::Simulated { visitors: *contact },
-        RawDoor::Gpio { chip, relay, contact, rex, tamper, fire } => Wires::Gpio(GpioConfig {
-            chip: chip.clone(),
-            relay: OutputLine { line: relay.line, active_low: relay.active_low },
-            max_on: relay.max_on_s.map(|s| Millis::secs(s.into())),
-            contact: contact.as_ref().map(input),
-            rex: rex.as_ref().map(input),
-            tamper: tamper.as_ref().map(input),
-            fire: fire.as_ref().map(input),
-        }),
-    }
-}
-
-/// The panel of the board.
-///
-/// # Errors
-/// When the folder for its pictures cannot be made.
-pub fn display(board: &Board) -> Result<Box<dyn Display>, WiringError> {
-    match &board.0.display {
-        RawDisplay::None => Ok(Box::new(NoPanel)),
-        RawDisplay::Png { folder, width, height } => {
-            let options = PngOptions {
-                width: *width,
-                height: *height,
-                keep: PICTURES,
-                render: RenderOptions { time_zone: TimeZone::system(), ..RenderOptions::default() },
-                ..PngOptions::new(folder)
-            };
-            let panel = PngDisplay::open(options);
-            Ok(Box::new(panel.map_err(|e| WiringError::Device(e.to_string()))?))
-        }
-    }
 }
 
 /// A link's settings with what stands in the files they name.
@@ -444,14 +329,4 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-fn input(raw: &RawInput) -> InputLine {
-    let bias = match raw.bias {
-        RawBias::AsIs => Bias::AsIs,
-        RawBias::PullUp => Bias::PullUp,
-        RawBias::PullDown => Bias::PullDown,
-        RawBias::Disabled => Bias::Disabled,
-    };
-    InputLine { line: raw.line, active_low: raw.active_low, bias }
 }

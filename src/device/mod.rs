@@ -14,6 +14,7 @@ pub mod frozen;
 pub mod no_panel;
 pub mod notify;
 pub mod replay;
+pub mod signals;
 pub mod sim;
 pub mod walkup;
 pub mod yuv;

@@ -86,6 +86,8 @@ pub enum Screen {
         /// Good once, for a while.
         code: heapless::String<16>,
     },
+    /// For whoever builds the display in: edges, colours, size, lamps and buzzer.
+    TestCard,
     /// The board cannot work; the door stays locked.
     Fault {
         /// One line for the installer.
@@ -111,6 +113,7 @@ impl core::fmt::Debug for Screen {
             Self::Enrol { taken, wanted, .. } => write!(f, "Enrol({taken}/{wanted})"),
             Self::Alarm(kind) => write!(f, "Alarm({kind:?})"),
             Self::Setup { .. } => f.write_str("Setup(<redacted>)"),
+            Self::TestCard => f.write_str("TestCard"),
             Self::Fault { what } => write!(f, "Fault({what})"),
         }
     }

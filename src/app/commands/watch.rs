@@ -141,6 +141,7 @@ fn told(screen: &Screen) -> Value {
             json!({ "kind": "alarm", "alarm": alarm })
         }
         Screen::Setup { .. } => json!({ "kind": "setup" }),
+        Screen::TestCard => json!({ "kind": "test_card" }),
         Screen::Fault { what } => json!({ "kind": "fault", "what": what.as_str() }),
     }
 }

@@ -4,8 +4,10 @@
 //! Does not own: the shape of the files (`raw`), the ranges of vision and of the door (their own modules).
 //! Invariants: a `Config` or a `Board` that exists is sound; an unknown key is refused with the nearest right one.
 
+mod board;
 mod mqtt;
 mod raw;
+mod raw_board;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +18,12 @@ use crate::access::{self, GateConfig, Settings, UntrustedClock};
 use crate::matching::OpenSet;
 use crate::vision::{VisionConfig, Zone};
 
+pub use board::{Line, lines};
 pub use mqtt::{MqttSetup, RawMqtt, RawOperator};
-pub use raw::{
-    RawBias, RawBoard, RawCamera, RawConfig, RawDisplay, RawDoor, RawHttp, RawInput, RawOutput, RawPace,
-    RawRelay,
+pub use raw::{RawConfig, RawHttp};
+pub use raw_board::{
+    RawBias, RawBoard, RawCamera, RawDisplay, RawDoor, RawInput, RawOutput, RawPace, RawRelay, RawSignals,
+    RawSpiPanel,
 };
 
 use super::commands::Keep;
@@ -177,33 +181,7 @@ impl Board {
             }
             RawCamera::Replay { fps, .. } => between(range, "camera.fps", f64::from(*fps), 1.0, 120.0)?,
         }
-        match &raw.door {
-            RawDoor::Sim { .. } => {}
-            RawDoor::Gpio { relay, contact, rex, tamper, fire, .. } => {
-                let inputs = [("contact", contact), ("rex", rex), ("tamper", tamper), ("fire", fire)];
-                if let Some(seconds) = relay.max_on_s {
-                    between(range, "door.relay.max_on_s", f64::from(seconds), 1.0, 3_600.0)?;
-                }
-                let mut used = vec![("relay", relay.line)];
-                for (name, input) in inputs {
-                    let Some(input) = input else { continue };
-                    if let Some((other, _)) = used.iter().find(|(_, line)| *line == input.line) {
-                        return Err(range(format!(
-                            "door.{name} and door.{other} both use line {}; each needs its own",
-                            input.line
-                        )));
-                    }
-                    used.push((name, input.line));
-                }
-            }
-        }
-        match &raw.display {
-            RawDisplay::None => {}
-            RawDisplay::Png { width, height, .. } => {
-                between(range, "display.width", f64::from(*width), 64.0, 1024.0)?;
-                between(range, "display.height", f64::from(*height), 64.0, 1024.0)?;
-            }
-        }
+        board::check(&raw).map_err(range)?;
         Ok(Self(raw))
     }
 }

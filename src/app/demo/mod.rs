@@ -154,6 +154,7 @@ fn simulated(out: &Path) -> Board {
         camera: RawCamera::Replay { path: PathBuf::new(), pace: RawPace::Recorded, repeat: false, fps: 30 },
         door: RawDoor::Sim { contact: true },
         display: RawDisplay::Png { folder: out.join("display"), width: 240, height: 320 },
+        signals: None,
     })
 }
 

@@ -10,6 +10,7 @@
 //! an alarm stands on a triangle's colour with its own picture, guidance is an arrow or a sign.
 
 mod canvas;
+mod card;
 mod clock;
 mod framebuffer;
 mod icons;
@@ -17,6 +18,7 @@ mod ink;
 mod kiosk;
 mod mono;
 mod oval;
+pub mod panel;
 mod png;
 mod raster;
 mod screens;
@@ -31,7 +33,7 @@ use jiff::tz::TimeZone;
 
 pub use framebuffer::{Framebuffer, MAX_SIDE};
 pub use ink::Ink;
-pub use png::{PngDisplay, PngOptions, write_png};
+pub use png::{PngDisplay, PngOptions, write_png, write_rgb};
 pub use words::Language;
 
 use canvas::Canvas;
@@ -119,6 +121,7 @@ impl Renderer {
             | Screen::Denied { .. }
             | Screen::Enrol { .. }
             | Screen::Setup { .. }
+            | Screen::TestCard
             | Screen::Alarm(_) => "",
         };
         script::shape(text, &self.reshaper, |c| self.faces.has(c))

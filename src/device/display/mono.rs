@@ -20,7 +20,7 @@ use super::text::{Align, Style};
 use super::words::{
     ENROLLED, ENTER_ID, INVITE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, TAKEN_ALREADY, WELCOME, punch, typed,
 };
-use super::{RenderOptions, clock};
+use super::{RenderOptions, card, clock};
 use ostiary_domain::face::Rect;
 use ostiary_domain::{Guidance, Screen, Utc, VisitorReason};
 
@@ -105,6 +105,7 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
             let words = sign(canvas, Icon::Keypad, ON_BLACK)?;
             two(canvas, words, code, language.say(SETUP_CODE), ON_BLACK)
         }
+        Screen::TestCard => card::paint(canvas),
         Screen::Fault { .. } => {
             let words = sign(canvas, Icon::Warning, ON_BLACK)?;
             let advice = if text.is_empty() { language.say(STAYS_LOCKED) } else { text };

@@ -125,15 +125,23 @@ impl core::fmt::Debug for PngDisplay {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_png(picture: &Framebuffer, path: &Path) -> Result<(), DisplayError> {
+    write_rgb(picture.rgb(), picture.width(), picture.height(), path)
+}
+
+/// The same for any picture: red, green, blue, row by row.
+///
+/// # Errors
+/// When the file cannot be written or the bytes are not as many.
+pub fn write_rgb(rgb: &[u8], width: u32, height: u32, path: &Path) -> Result<(), DisplayError> {
     let mut file = BufWriter::new(File::create(path).map_err(|error| failed(path, &error))?);
     PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Sub)
-        .write_image(picture.rgb(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
+        .write_image(rgb, width, height, ExtendedColorType::Rgb8)
         .map_err(|error| failed(path, &error))?;
     file.flush().map_err(|error| failed(path, &error))
 }
 
 /// Whether two screens give the same picture: the clock shows minutes.
-fn looks_like(one: &Screen, other: &Screen) -> bool {
+pub(super) fn looks_like(one: &Screen, other: &Screen) -> bool {
     match (one, other) {
         (
             Screen::Idle { time: a, link_up: la, queued: qa },

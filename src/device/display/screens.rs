@@ -19,7 +19,7 @@ use super::words::{
     ENROLLED, ENTER_ID, INVITE, OFFLINE, OUT_OF_ORDER, SETUP_CODE, STAYS_LOCKED, TAKEN_ALREADY, WELCOME,
     punch, typed,
 };
-use super::{RenderOptions, clock};
+use super::{RenderOptions, card, clock};
 use ostiary_domain::{Guidance, Screen, Utc, VisitorReason};
 
 /// Paints a screen; `text` is its drawable name or installer's line.
@@ -85,6 +85,7 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
                 .paint(canvas, words, advice)
         }
         Screen::Setup { code } => blue(Icon::Keypad).paint(canvas, code, language.say(SETUP_CODE)),
+        Screen::TestCard => card::paint(canvas),
         Screen::Fault { .. } => fault(canvas, text, options),
     }
 }

@@ -1,7 +1,7 @@
 //! A dead man's switch over the relay: whoever energises it must keep showing up.
 //!
 //! Owns: a thread that releases the relay when its holder stands still or holds it longer than the board allows.
-//! Does not own: the polarity (`relay`), what the relay should do (`access`).
+//! Does not own: the polarity (`output`), what the relay should do (`access`).
 //! Invariants: an energised relay whose holder has not called for [`UNATTENDED`] is released, and so is one that was
 //! on for `max_on`, whatever the holder does; after either the holder is told, and the relay stays off until it has
 //! been released in so many words; after `max_on` it stays off for [`REST`], so that a coil cools.
@@ -16,7 +16,7 @@ use ostiary_domain::{Millis, Mono};
 use ostiary_ports::{Clock, DoorError};
 
 use super::super::detail;
-use super::Relay;
+use super::Output;
 
 /// How long the relay stays on while nobody calls. The control loop turns every 10 ms.
 pub const UNATTENDED: Millis = Millis(1_000);
@@ -39,7 +39,7 @@ struct Shared<P: OutputPin> {
 }
 
 struct State<P: OutputPin> {
-    relay: Relay<P>,
+    relay: Output<P>,
     on: Option<On>,
     tripped: Option<Trip>,
     closed: bool,
@@ -62,7 +62,7 @@ impl<P: OutputPin + Send + 'static> Guarded<P> {
     ///
     /// # Errors
     /// When the guard's thread cannot be started; the relay is then released and stays so.
-    pub fn new(relay: Relay<P>, max_on: Option<Millis>, clock: Arc<dyn Clock>) -> Result<Self, DoorError> {
+    pub fn new(relay: Output<P>, max_on: Option<Millis>, clock: Arc<dyn Clock>) -> Result<Self, DoorError> {
         let state = State { relay, on: None, tripped: None, closed: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), max_on });
         let (watched, watch_clock) = (Arc::clone(&shared), Arc::clone(&clock));
@@ -214,14 +214,14 @@ mod tests {
 
     fn guarded(max_on: Option<Millis>) -> (Guarded<Pin>, Pin, Arc<SimClock>) {
         let (pin, clock) = (Pin::default(), Arc::new(SimClock::default()));
-        let relay = Relay::new(pin.clone(), false).unwrap();
+        let relay = Output::new("relay", pin.clone(), false).unwrap();
         (Guarded::new(relay, max_on, Arc::clone(&clock) as Arc<dyn Clock>).unwrap(), pin, clock)
     }
 
     #[test]
     fn a_relay_whose_loop_stands_still_is_released_and_the_loop_is_told() {
         let pin = Pin::default();
-        let relay = Relay::new(pin.clone(), false).unwrap();
+        let relay = Output::new("relay", pin.clone(), false).unwrap();
         let clock = Arc::new(OsClock::new());
         let guarded = Guarded::new(relay, None, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         guarded.set(true).unwrap();

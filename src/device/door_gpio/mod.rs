@@ -1,6 +1,6 @@
 //! The door's wires on GPIO lines of the Linux character device.
 //!
-//! Owns: requesting the lines, the relay's polarity (`relay`), edges with the kernel's time stamps. Does not own:
+//! Owns: requesting the lines, the relay's polarity (`output`), edges with the kernel's time stamps. Does not own:
 //! debounce and meaning (`access`), what the board is wired to (the board file).
 //! Invariants: the relay is requested already released, and released again when the door is dropped; levels are
 //! logical everywhere outside; an edge that the kernel lost is made up for by comparing levels.
@@ -10,8 +10,8 @@
 //! releases the line; both are in the board file's notes.
 
 mod guard;
+mod output;
 mod patient;
-mod relay;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use gpiocdev::Request;
 use gpiocdev::line::{EdgeDetection, EdgeKind, EventClock, Value};
-use linux_embedded_hal::CdevPin;
+pub use linux_embedded_hal::CdevPin;
 use linux_embedded_hal::gpio_cdev::{self, Chip, LineRequestFlags};
 
 use ostiary_domain::{Millis, Mono};
@@ -28,8 +28,8 @@ use ostiary_ports::{Clock, Door, DoorError, Input, InputEdge};
 use super::detail;
 
 pub use guard::{Guarded, REST, UNATTENDED};
+pub use output::Output;
 pub use patient::PatientDoor;
-pub use relay::Relay;
 
 /// Levels are compared with the edges seen this often.
 const RECONCILE: Millis = Millis(1_000);
@@ -133,9 +133,11 @@ pub enum GpioError {
         /// The second wire.
         second: &'static str,
     },
-    /// The relay's line.
-    #[error("the relay's line {line} cannot be driven: {source}")]
-    Relay {
+    /// An output's line.
+    #[error("{name}: line {line} cannot be driven: {source}")]
+    Output {
+        /// Which wire.
+        name: &'static str,
         /// The offset.
         line: u32,
         /// The cause.
@@ -290,26 +292,72 @@ impl Door for GpioDoor {
     }
 }
 
-fn open_relay(config: &GpioConfig, chip: &mut Chip) -> Result<Relay<CdevPin>, GpioError> {
-    let OutputLine { line, active_low } = config.relay;
-    // Requested without the kernel's own inversion, so that levels are physical both here and in `CdevPin`; `Relay`
-    // alone turns them round.
-    let released = u8::from(active_low);
-    let handle = chip.get_line(line).and_then(|l| l.request(LineRequestFlags::OUTPUT, released, CONSUMER));
-    let pin = match handle.and_then(CdevPin::new) {
-        Ok(pin) => pin,
-        Err(source) => return Err(holder(chip, "relay", line).unwrap_or(GpioError::Relay { line, source })),
+fn open_relay(config: &GpioConfig, chip: &mut Chip) -> Result<Output<CdevPin>, GpioError> {
+    switch(chip, "relay", config.relay)
+}
+
+/// Any other output of the board: a lamp, a buzzer, a backlight. Off when this returns.
+///
+/// # Errors
+/// See [`GpioError`].
+pub fn output(chip: &Path, name: &'static str, line: OutputLine) -> Result<Output<CdevPin>, GpioError> {
+    switch(&mut opened(chip, name, line.line)?, name, line)
+}
+
+/// A bare output for a panel that knows no polarity, at `high` from the start.
+///
+/// # Errors
+/// See [`GpioError`].
+pub fn pin(chip: &Path, name: &'static str, line: u32, high: bool) -> Result<CdevPin, GpioError> {
+    requested(&mut opened(chip, name, line)?, name, line, high)
+}
+
+/// What is wrong with lines that somebody means to use: not on the chip, or held by another program. Asks only.
+#[must_use]
+pub fn free(path: &Path, lines: impl Iterator<Item = (&'static str, u32)>) -> Vec<GpioError> {
+    let mut chip = match Chip::new(path) {
+        Ok(chip) => chip,
+        Err(error) => return vec![chip_error(path, error)],
     };
-    Relay::new(pin, active_low).map_err(GpioError::Release)
+    lines
+        .filter_map(|(name, line)| {
+            on_chip(path, &chip, name, line).err().or_else(|| holder(&mut chip, name, line))
+        })
+        .collect()
+}
+
+fn opened(path: &Path, name: &'static str, line: u32) -> Result<Chip, GpioError> {
+    let chip = Chip::new(path).map_err(|e| chip_error(path, e))?;
+    on_chip(path, &chip, name, line)?;
+    Ok(chip)
+}
+
+fn switch(chip: &mut Chip, name: &'static str, wire: OutputLine) -> Result<Output<CdevPin>, GpioError> {
+    // Requested without the kernel's own inversion, so that levels are physical both here and in `CdevPin`; `Output`
+    // alone turns them round.
+    let pin = requested(chip, name, wire.line, wire.active_low)?;
+    Output::new(name, pin, wire.active_low).map_err(GpioError::Release)
+}
+
+fn requested(chip: &mut Chip, name: &'static str, line: u32, high: bool) -> Result<CdevPin, GpioError> {
+    let handle = chip.get_line(line);
+    let handle = handle.and_then(|l| l.request(LineRequestFlags::OUTPUT, u8::from(high), CONSUMER));
+    handle
+        .and_then(CdevPin::new)
+        .map_err(|source| holder(chip, name, line).unwrap_or(GpioError::Output { name, line, source }))
+}
+
+fn on_chip(path: &Path, chip: &Chip, name: &'static str, line: u32) -> Result<(), GpioError> {
+    if line < chip.num_lines() {
+        return Ok(());
+    }
+    Err(GpioError::OutOfRange { name, line, chip: path.to_owned(), last: chip.num_lines().saturating_sub(1) })
 }
 
 fn check(config: &GpioConfig, chip: &Chip) -> Result<(), GpioError> {
     let mut seen = heapless::Vec::<(&'static str, u32), 5>::new();
     for (name, line) in wires(config) {
-        if line >= chip.num_lines() {
-            let last = chip.num_lines().saturating_sub(1);
-            return Err(GpioError::OutOfRange { name, line, chip: config.chip.clone(), last });
-        }
+        on_chip(&config.chip, chip, name, line)?;
         if let Some((first, _)) = seen.iter().find(|(_, other)| *other == line) {
             return Err(GpioError::Twice { line, first, second: name });
         }

@@ -1,7 +1,7 @@
-//! The relay's output and its polarity, which nothing else knows.
+//! An output and its polarity, which nothing else knows: relay, lamp, buzzer, backlight.
 //!
 //! Owns: the only translation from energised to a level. Does not own: the line.
-//! Invariants: released when made and when dropped; a failed write is retried by the next call, never believed.
+//! Invariants: off when made and when dropped; a failed write is retried by the next call, never believed.
 //!
 //! The trap this type exists for: `CdevPin::set_high()` is the physical level even on a line that was requested
 //! active-low, while the `default` of the request is logical. The line is therefore requested plain, and turned
@@ -13,26 +13,27 @@ use ostiary_ports::DoorError;
 
 use super::super::detail;
 
-/// A relay on any output pin.
-pub struct Relay<P: OutputPin> {
+/// What is switched by any output pin.
+pub struct Output<P: OutputPin> {
     pin: P,
+    name: &'static str,
     active_low: bool,
     /// What the pin was last told, `None` after a failure.
     energised: Option<bool>,
 }
 
-impl<P: OutputPin> Relay<P> {
-    /// Takes the pin and releases the relay. With `active_low`, a low level energises.
+impl<P: OutputPin> Output<P> {
+    /// Takes the pin and switches off. With `active_low`, a low level energises. `name` is what the installer calls it.
     ///
     /// # Errors
     /// When the pin cannot be driven.
-    pub fn new(pin: P, active_low: bool) -> Result<Self, DoorError> {
-        let mut relay = Self { pin, active_low, energised: None };
-        relay.set(false)?;
-        Ok(relay)
+    pub fn new(name: &'static str, pin: P, active_low: bool) -> Result<Self, DoorError> {
+        let mut output = Self { pin, name, active_low, energised: None };
+        output.set(false)?;
+        Ok(output)
     }
 
-    /// Energises or releases; writes the pin only when that changes something or the last write failed.
+    /// Switches; writes the pin only when that changes something or the last write failed.
     ///
     /// # Errors
     /// When the pin cannot be driven.
@@ -43,16 +44,19 @@ impl<P: OutputPin> Relay<P> {
         self.energised = None;
         let high = energised != self.active_low;
         let written = if high { self.pin.set_high() } else { self.pin.set_low() };
-        written.map_err(|e| DoorError(detail(format_args!("the relay's line cannot be written ({e:?})"))))?;
+        let name = self.name;
+        written.map_err(|e| {
+            DoorError(detail(format_args!("the line of the {name} cannot be written ({e:?})")))
+        })?;
         self.energised = Some(energised);
         Ok(())
     }
 }
 
-impl<P: OutputPin> Drop for Relay<P> {
+impl<P: OutputPin> Drop for Output<P> {
     fn drop(&mut self) {
-        // Written even when it is believed to be released: this is the last chance. What cannot be written now is
-        // left to the resistor at the relay's input.
+        // Written even when it is believed to be off: this is the last chance. What cannot be written now is
+        // left to the resistor at the line.
         self.energised = None;
         let _ = self.set(false);
     }
@@ -117,7 +121,7 @@ mod tests {
         for active_low in [false, true] {
             let pin = Pin::default();
             let (on, off) = (!active_low, active_low);
-            let mut relay = Relay::new(pin.clone(), active_low).unwrap();
+            let mut relay = Output::new("relay", pin.clone(), active_low).unwrap();
             assert_eq!(pin.levels(), [off]);
             relay.set(true).unwrap();
             relay.set(true).unwrap();
@@ -133,7 +137,7 @@ mod tests {
         let pin = Pin::default();
         let held = pin.clone();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-            let mut relay = Relay::new(held, false).unwrap();
+            let mut relay = Output::new("relay", held, false).unwrap();
             relay.set(true).unwrap();
             panic!("on purpose");
         }));
@@ -144,7 +148,7 @@ mod tests {
     #[test]
     fn a_failed_write_is_reported_and_written_again() {
         let pin = Pin::default();
-        let mut relay = Relay::new(pin.clone(), false).unwrap();
+        let mut relay = Output::new("relay", pin.clone(), false).unwrap();
         relay.set(true).unwrap();
         pin.break_it(true);
         assert!(relay.set(false).is_err());
@@ -152,6 +156,6 @@ mod tests {
         relay.set(false).unwrap();
         assert_eq!(pin.levels(), [false, true, false]);
         pin.break_it(true);
-        assert!(Relay::new(pin.clone(), false).is_err());
+        assert!(Output::new("relay", pin.clone(), false).is_err());
     }
 }
