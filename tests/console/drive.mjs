@@ -261,6 +261,21 @@ async function erased() {
   say('erased');
 }
 
+/** Whoever was erased stands before the door still, and is enrolled there. */
+async function enrolledAtTheDoor() {
+  await go('#/person');
+  await type('Name', 'Visitor Three');
+  await type('On what ground is the face kept?', 'signed form 3');
+  await type('Id', 'visitor-3');
+  await press("The door's camera");
+  await press('Begin at the door');
+  await page.waitForFunction(() => document.querySelector('.camera img')?.naturalWidth > 0);
+  await look('door-camera');
+  await page.waitForFunction(() => document.body.innerText.includes('Export and erasure'), { timeout: 75_000 });
+  await text('3: quality');
+  say('enrolled at the door');
+}
+
 async function out(secret) {
   await press('Sign out');
   await text('authenticator app');
@@ -288,6 +303,7 @@ try {
   await attended();
   await read();
   await erased();
+  await enrolledAtTheDoor();
   await out(secret);
   if (complaints.length) fail(`the browser complains: ${complaints.join('\n')}`);
   say('all done');
