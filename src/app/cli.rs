@@ -305,7 +305,7 @@ pub enum TokensCommand {
         /// What it is for, as in "time clock at the back door".
         #[arg(long)]
         name: String,
-        /// What it allows: search, enroll, onetoN, persons, admin, door, events, scores; separated by commas.
+        /// What it allows: search, enroll, onetoN, persons, admin, door, events, scores, attendance; separated by commas.
         #[arg(long, value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         /// The last moment it is good, as in 2027-11-21 (end of that day, UTC) or 2027-11-21T18:00:00Z.
