@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo kiosk-demo test chaos kernels-long fuzz-models miri test-aarch64 test-aarch64-product package count-aarch64 check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo kiosk-demo test chaos fuzz kernels-long fuzz-models miri test-aarch64 test-aarch64-product package count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -36,6 +36,9 @@ test: bootstrap ## Every test; ends with the numbers of passed, failed and skipp
 
 chaos: bootstrap ## Kill the program 200 times at its work with a real broker; nothing it promised may be lost
 	@OSTIARY_KILLS=200 scripts/test --test mqtt kill
+
+fuzz: bootstrap ## Hostile payloads and bodies, 100,000 cases a property (PROPTEST_CASES for more)
+	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked -p ostiary-link -- hostile whatever noise no_changed_bit
 
 kernels-long: bootstrap ## Every set of integer kernels against the reference, 20,000 random cases a property
 	@OSTIARY_KERNEL_CASES=$${OSTIARY_KERNEL_CASES:-20000} cargo test --locked -p ostiary-engine kernels

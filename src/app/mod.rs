@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod evaluate;
+pub mod fleet;
 pub mod identity;
 pub mod latest;
 pub mod out;

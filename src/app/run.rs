@@ -80,6 +80,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
     let console = (!out.json()).then(wiring::console);
     let nudge = Nudge::default();
     let mqtt = config.mqtt.as_ref().map(wiring::mqtt_settings).transpose()?;
+    let group = config.mqtt.as_ref().map(wiring::group_secret).transpose()?.flatten();
     let uplink = match &mqtt {
         Some(_) => Some(wiring::uplink(&nudge, console, store.newest_seq().0.saturating_sub(1))),
         None => console,
@@ -107,7 +108,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
             link: mqtt.as_ref().map(|_| nudge.clone()),
             links: wiring::links(
                 config.http,
-                mqtt.map(|link| (link, nudge)),
+                mqtt.map(|link| (link, group, nudge)),
                 &store,
                 &clock,
                 common.data.clone(),

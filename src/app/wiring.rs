@@ -17,8 +17,9 @@ use crate::device::clock_sim::SimClock;
 use crate::device::console::ConsoleUplink;
 use crate::domain::{ClockTrust, Mono, Now, Utc};
 use crate::engine::Pixels;
+use crate::link::fleet::GroupKey;
 use crate::link::http::{self, HttpConfig, HttpServer};
-use crate::link::mqtt::{Mqtt, MqttConfig, Nudge, Tls, World};
+use crate::link::mqtt::{Fleet, Mqtt, MqttConfig, Nudge, Tls, World};
 use crate::link::wire::Operations;
 use crate::matching::{OpenSet, OpenSetError};
 use crate::ports::{Clock, Uplink};
@@ -29,6 +30,7 @@ pub use hardware::{Eyes, camera, display, door, here, release_relay, waiting_doo
 
 use super::commands::Desk;
 use super::config::{Config, MqttSetup, RawHttp};
+use super::fleet::DeskRoll;
 use super::pipeline::Links;
 use super::uplink::{NudgingUplink, StoreOutbox};
 
@@ -236,6 +238,37 @@ pub fn mqtt_settings(setup: &MqttSetup) -> Result<MqttConfig, WiringError> {
     Ok(link)
 }
 
+/// A group of doors with its keys.
+pub struct GroupSecret {
+    name: String,
+    key: GroupKey,
+}
+
+/// The group that a link's settings name, with what stands in the file of its secret.
+///
+/// # Errors
+/// When the file cannot be read, others may read it, or it holds no secret.
+pub fn group_secret(setup: &MqttSetup) -> Result<Option<GroupSecret>, WiringError> {
+    let Some((name, file)) = &setup.group else { return Ok(None) };
+    let text = zeroize::Zeroizing::new(link_file(file, true)?);
+    let digits = text.trim_ascii();
+    let mut secret = zeroize::Zeroizing::new([0; 32]);
+    let wrong = || {
+        let file = file.display();
+        WiringError::Link(format!(
+            "{file} must hold 64 hex digits; make one with: openssl rand -hex 32 > {file}"
+        ))
+    };
+    if digits.len() != 64 {
+        return Err(wrong());
+    }
+    for (byte, pair) in secret.iter_mut().zip(digits.chunks(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+    }
+    Ok(Some(GroupSecret { name: name.clone(), key: GroupKey::new(&secret, name) }))
+}
+
 fn link_file(path: &Path, secret: bool) -> Result<Vec<u8>, WiringError> {
     let failed = |e| WiringError::Link(format!("{} cannot be read: {e}", path.display()));
     let file = fs::File::open(path).map_err(failed)?;
@@ -265,7 +298,7 @@ pub fn console() -> Box<dyn Uplink> {
 #[must_use]
 pub fn links(
     http: Option<RawHttp>,
-    mqtt: Option<(MqttConfig, Nudge)>,
+    mqtt: Option<(MqttConfig, Option<GroupSecret>, Nudge)>,
     store: &Arc<Store>,
     clock: &Arc<dyn Clock>,
     data: PathBuf,
@@ -279,9 +312,13 @@ pub fn links(
                 Err(error) => tracing::error!(%error, "the door works without its HTTP server"),
             }
         }
-        if let Some((config, nudge)) = mqtt {
+        if let Some((config, group, nudge)) = mqtt {
             let operations = Arc::clone(desk) as Arc<dyn Operations>;
-            let world = World { operations, outbox: Arc::new(StoreOutbox(store)), clock };
+            let fleet = group.map(|GroupSecret { name, key }| {
+                let roll = Box::new(DeskRoll::new(Arc::clone(desk), Arc::clone(&store)));
+                Fleet { group: name, key, roll }
+            });
+            let world = World { operations, outbox: Arc::new(StoreOutbox(store)), clock, fleet };
             match Mqtt::start(config, world, &nudge) {
                 Ok(link) => links.push(Box::new(link)),
                 Err(error) => tracing::error!(%error, "the door works without its link to the broker"),

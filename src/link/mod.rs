@@ -8,3 +8,6 @@ pub mod fleet;
 pub mod http;
 pub mod mqtt;
 pub mod wire;
+
+#[cfg(test)]
+mod hostile;

@@ -41,6 +41,37 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Every document of a numbered kind, in the order of the numbers.
+    ///
+    /// # Errors
+    /// When a record is damaged.
+    pub fn numbered(&self, kind: &'static str) -> Result<Vec<(u32, Zeroizing<Vec<u8>>)>> {
+        let from = format!("{PREFIX}{kind}/");
+        self.read(|view| {
+            let table = view.txn.open_table(META)?;
+            let mut all = Vec::new();
+            for row in table.range(from.as_str()..)? {
+                let (key, sealed) = row?;
+                let Some(number) = key.value().strip_prefix(from.as_str()) else { break };
+                let number = u32::from_str_radix(number, 16)
+                    .map_err(|_| corrupt(name::META, format!("{kind} has a number that is none")))?;
+                let place = Place { table: name::META, key: key.value().as_bytes() };
+                all.push((number, view.sealer.open(&place, sealed.value())?.1));
+            }
+            Ok(all)
+        })
+    }
+
+    /// Writes one document of a numbered kind.
+    ///
+    /// # Errors
+    /// As [`Store::put_document`].
+    pub fn put_numbered(&self, kind: &'static str, number: u32, content: &[u8]) -> Result<()> {
+        self.write(|draft| draft.put_document(&format!("{kind}/{number:08x}"), content))
+    }
+}
+
 impl View<'_> {
     pub(super) fn document(&self, document: &'static str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let key = format!("{PREFIX}{document}");
@@ -53,7 +84,7 @@ impl View<'_> {
 
 impl Draft<'_> {
     /// Writes a document as a part of this transaction.
-    pub(super) fn put_document(&self, document: &'static str, content: &[u8]) -> Result<()> {
+    pub(super) fn put_document(&self, document: &str, content: &[u8]) -> Result<()> {
         if content.len() > MAX_DOCUMENT_BYTES {
             return Err(corrupt(name::META, format!("{document} has over {MAX_DOCUMENT_BYTES} bytes")));
         }
@@ -86,6 +117,23 @@ pub(super) fn copy_documents(
 mod tests {
     use crate::{Options, SealKey, Store};
     use ostiary_domain::{DoorId, Event, EventKind, Now, Person, PersonId, Utc};
+
+    #[test]
+    fn numbered_documents_keep_their_order_and_their_kind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("g.redb");
+        let store = Store::open(&path, SealKey::from_bytes([1; 32]), Options::default()).unwrap();
+        for number in [300, 2, 0] {
+            store.put_numbered("fleet", number, &[number as u8]).unwrap();
+        }
+        store.put_numbered("fleets", 7, b"another kind").unwrap();
+        store.put_document("fleet", b"not numbered", &[]).unwrap();
+        store.put_numbered("fleet", 2, b"again").unwrap();
+        let all: Vec<_> =
+            store.numbered("fleet").unwrap().into_iter().map(|(n, c)| (n, c.to_vec())).collect();
+        assert_eq!(all, [(0, vec![0]), (2, b"again".to_vec()), (300, vec![44])]);
+        assert!(store.numbered("none").unwrap().is_empty());
+    }
 
     #[test]
     fn a_document_survives_restarts_and_erasures_and_is_sealed() {

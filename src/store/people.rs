@@ -224,6 +224,12 @@ impl Store {
         self.memory().index.contains_key(id)
     }
 
+    /// Everybody's id, in order; asks memory alone.
+    #[must_use]
+    pub fn ids(&self) -> Vec<PersonId> {
+        self.memory().index.keys().cloned().collect()
+    }
+
     /// Page `page` (from 0) of `limit` people that pass the filter, in the order of their ids.
     ///
     /// # Errors

@@ -14,6 +14,9 @@ mod common;
 #[path = "../common/program.rs"]
 mod program;
 
+mod docs;
+mod flood;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -36,6 +39,11 @@ struct House {
 impl House {
     /// A door that sees the pictures of one folder, over and over.
     fn new(models: PathBuf, pictures: &[PathBuf]) -> Self {
+        Self::with(models, pictures, "")
+    }
+
+    /// With further lines of `[http]`.
+    fn with(models: PathBuf, pictures: &[PathBuf], more: &str) -> Self {
         let ostiary = Ostiary::with_models(models);
         let frames = ostiary.folder().join("frames");
         fs::create_dir(&frames).unwrap();
@@ -50,7 +58,8 @@ impl House {
                 frames.display()
             ),
         );
-        let config = ostiary.file("c.toml", "[http]\nlisten = \"127.0.0.1:0\"\nper_second = 200\n");
+        let config =
+            ostiary.file("c.toml", format!("[http]\nlisten = \"127.0.0.1:0\"\nper_second = 200\n{more}"));
         let made = ostiary.run(&[
             "tokens",
             "create",

@@ -72,6 +72,7 @@ impl House {
             }],
             door_set: false,
             confirm: Confirm::Broker,
+            home_assistant: false,
         }
     }
 
@@ -80,6 +81,7 @@ impl House {
             operations: Arc::clone(&self.door) as Arc<dyn Operations>,
             outbox: Arc::new(StoreOutbox(Arc::clone(&self.store))),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            fleet: None,
         };
         Mqtt::start(config, world, &self.nudge).unwrap()
     }
@@ -207,6 +209,8 @@ fn door() -> DoorStatus {
         overwritten: 0,
         camera_fault: None,
         journal_ok: true,
+        open: Some(false),
+        tampered: false,
     }
 }
 

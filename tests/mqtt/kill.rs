@@ -130,7 +130,7 @@ fn start(ostiary: &Ostiary, config: &str, board: &str) -> Child {
 }
 
 /// A simulated door before a grey wall.
-fn board(ostiary: &Ostiary) -> String {
+pub(crate) fn board(ostiary: &Ostiary) -> String {
     let frames = ostiary.folder().join("frames");
     std::fs::create_dir(&frames).unwrap();
     let wall = vec![90; 64 * 64 * 3];

@@ -12,8 +12,14 @@ mod program;
 
 mod broker;
 mod delivery;
+mod docs;
+mod fleet;
+mod home;
 mod house;
 mod kill;
 mod orders;
+mod paho;
 mod proxy;
 mod talk;
+mod tls;
+mod verbs;

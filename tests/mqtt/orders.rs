@@ -147,3 +147,107 @@ fn without_the_switch_bare_orders_are_dropped() {
     pause(Millis(300));
     assert_eq!(house.door.orders.lock().unwrap().len(), 1);
 }
+
+/// A door that has settled, sees only what `send` does, and what it was ordered.
+fn obeys(version: Version, send: impl FnOnce(&Broker, &House)) -> Option<Vec<(String, DoorOrder)>> {
+    let broker = Broker::start("")?;
+    let house = House::new();
+    let ear = broker.listen(&["-t", "ostiary/front/status"]);
+    let _link = house.link(ostiary::link::mqtt::MqttConfig { version, ..House::config(broker.port) });
+    ear.hear("online", |h| h.payload == "online");
+    pause(Millis(2_300));
+    send(&broker, &house);
+    pause(Millis(1_500));
+    let orders = house.door.orders.lock().unwrap().clone();
+    Some(orders)
+}
+
+macro_rules! never {
+    ($($name:ident: $send:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            match obeys(Version::Auto, $send) {
+                None => crate::common::skip!("no mosquitto here: apt-get install mosquitto mosquitto-clients"),
+                Some(orders) => assert!(orders.is_empty(), "{orders:?}"),
+            }
+        }
+    )*};
+}
+
+never! {
+    a_retained_order_never_opens: |broker, _| open_with(broker, &signed(OPEN, 0, "nonce-r00", "r"), &["-r"]);
+    a_late_order_never_opens: |broker, _| open_with(broker, &signed(OPEN, 10_500, "nonce-l00", "l"), &[]);
+    an_order_from_the_future_never_opens: |broker, _| open_with(broker, &signed(OPEN, -11_000, "nonce-f00", "f"), &[]);
+    an_unsigned_order_never_opens: |broker, house| {
+        let now = Moment(house.clock.now().utc.0).text();
+        let bare = json!({ "issued_at": now, "nonce": "nonce-u00", "req_id": "u" }).to_string();
+        open_with(broker, bare.as_bytes(), &[]);
+    };
+    an_order_of_an_unknown_hand_never_opens: |broker, _| {
+        let stranger = SigningKey::from_bytes(&[8; 32]);
+        let text = String::from_utf8(signed(OPEN, 0, "nonce-h00", "h")).unwrap();
+        let mut order: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let sig = stranger.sign(format!("{OPEN}\n{}", order["signed"].as_str().unwrap()).as_bytes());
+        order["sig"] = STANDARD.encode(sig.to_bytes()).into();
+        open_with(broker, order.to_string().as_bytes(), &[]);
+    };
+    an_order_for_another_topic_never_opens: |broker, _| {
+        open_with(broker, &signed("ostiary/back/cmd/door.open", 0, "nonce-t00", "t"), &[]);
+    };
+    an_order_without_an_expiry_never_opens: |broker, _| {
+        broker.publish(OPEN, &signed(OPEN, 0, "nonce-e00", "e"), &["-V", "5"]);
+    };
+    an_order_right_after_a_reconnect_never_opens: |broker, house| {
+        // Another connection of the same name throws the door off; it comes back by itself.
+        broker.publish("x", b"x", &["-i", "ostiary-front"]);
+        within(10_000, "the door is thrown off", || (!house.nudge.up()).then_some(()));
+        within(10_000, "and comes back", || house.nudge.up().then_some(()));
+        open_with(broker, &signed(OPEN, 0, "nonce-c00", "c"), &[]);
+    };
+}
+
+#[test]
+fn an_order_that_was_recorded_opens_once() {
+    let replayed = obeys(Version::Auto, |broker, _| {
+        let order = signed(OPEN, 0, "nonce-p00", "p");
+        (0..5).for_each(|_| open_with(broker, &order, &[]));
+    });
+    match replayed {
+        None => crate::common::skip!("no mosquitto here: apt-get install mosquitto mosquitto-clients"),
+        Some(orders) => assert_eq!(orders.len(), 1, "{orders:?}"),
+    }
+}
+
+#[test]
+fn an_order_that_is_delivered_twice_opens_once() {
+    let twice = obeys(Version::Auto, |broker, _| {
+        publish_twice(broker.port, OPEN, &signed(OPEN, 0, "nonce-d00", "d"));
+    });
+    match twice {
+        None => crate::common::skip!("no mosquitto here: apt-get install mosquitto mosquitto-clients"),
+        Some(orders) => assert_eq!(orders.len(), 1, "{orders:?}"),
+    }
+}
+
+/// One MQTT 5 publish with its packet number, and the same again marked as a duplicate, as after a lost receipt.
+fn publish_twice(port: u16, topic: &str, payload: &[u8]) {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"\x10\x0f\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x02dd").unwrap();
+    let mut answer = [0; 64];
+    assert!(stream.read(&mut answer).unwrap() > 3 && answer[0] == 0x20 && answer[3] == 0, "connected");
+    let mut rest = (topic.len() as u16).to_be_bytes().to_vec();
+    rest.extend_from_slice(topic.as_bytes());
+    rest.extend_from_slice(&[0, 7, 5, 2, 0, 0, 0, 10]);
+    rest.extend_from_slice(payload);
+    let mut length = Vec::new();
+    let mut left = rest.len();
+    while left > 0 {
+        length.push((left % 128) as u8 | if left >= 128 { 128 } else { 0 });
+        left /= 128;
+    }
+    for first in [0x32, 0x3a] {
+        stream.write_all(&[&[first], length.as_slice(), rest.as_slice()].concat()).unwrap();
+    }
+    let _ = stream.read(&mut answer);
+}

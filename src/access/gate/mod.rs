@@ -184,6 +184,12 @@ impl Gate {
         self.door.driven().is_some()
     }
 
+    /// Whether the housing was opened.
+    #[must_use]
+    pub const fn tampered(&self) -> bool {
+        self.door.is_tampered()
+    }
+
     /// Whether the door stands open; `None` without a contact.
     #[must_use]
     pub const fn contact(&self) -> Option<bool> {

@@ -278,13 +278,19 @@ impl Desk {
 
     /// The other person who comes nearest to any of the accepted looks, and how far below the threshold they stay.
     fn nearest_other(&self, id: &PersonId, accepted: &[Accepted]) -> Option<(PersonId, f32)> {
+        self.nearest_to(id, accepted.iter().map(|a| &a.template.embedding))
+    }
+
+    /// The nearest person but `id` to any of the faces, and how far below the threshold: negative when above.
+    pub(super) fn nearest_to<'a>(
+        &self,
+        id: &PersonId,
+        faces: impl ExactSizeIterator<Item = &'a Embedding>,
+    ) -> Option<(PersonId, f32)> {
         let gallery = self.house.recognition.gallery();
-        let threshold = self.house.recognition.policy().threshold(gallery.templates() + accepted.len());
-        accepted
-            .iter()
-            .flat_map(|a| {
-                gallery.candidates_where(&a.template.embedding, 1, Mode::Accurate, |e| e.id() != id)
-            })
+        let threshold = self.house.recognition.policy().threshold(gallery.templates() + faces.len());
+        faces
+            .flat_map(|face| gallery.candidates_where(face, 1, Mode::Accurate, |e| e.id() != id))
             .max_by(|a, b| a.score.get().total_cmp(&b.score.get()))
             .map(|candidate| (candidate.id, threshold.get() - candidate.score.get()))
     }

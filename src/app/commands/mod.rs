@@ -10,6 +10,7 @@ mod accounts;
 mod camera;
 mod collections;
 mod enroll;
+mod gallery;
 mod look;
 mod people;
 mod rules;
@@ -184,6 +185,8 @@ impl Desk {
             Command::GetCollection(id) => self.get_collection(&id),
             Command::ListCollections => self.list_collections(),
             Command::DeleteCollection(id) => self.delete_collection(&id),
+            Command::GalleryDigest(query) => self.digest(&query),
+            Command::GallerySync(query) => self.differences(&query),
             Command::Search(query) => self.search(caller, &query),
             Command::Identify(photo) => self.identify(caller, &photo),
             Command::Compare(compare) => self.compare(caller, &compare),

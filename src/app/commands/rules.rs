@@ -13,13 +13,14 @@ use crate::access::{Input, UntrustedClock};
 use crate::app::attendance::{self, Range};
 use crate::app::rules::explain::{self, Question};
 use crate::app::rules::pin::PinHashes;
-use crate::app::rules::{DOCUMENT, Rules, RulesError, when};
+use crate::app::rules::{DOCUMENT, HolidayText, Rules, RulesError, when};
 use crate::domain::person::Label;
 use crate::domain::{
     ClockTrust, DoorId, EventKind, Key, Mode, Numbers, Person, PersonId, Pin, PunchKind, Utc, clipped,
 };
 use crate::link::wire::{
-    AccessPut, Caller, Code, CorrectionPut, Document, ExplainQuery, Refusal, Reply, RulesCommand, SheetQuery,
+    AccessPut, Caller, Code, CorrectionPut, Document, ExplainQuery, Refusal, Reply, RulesCommand, RulesPart,
+    SheetQuery,
 };
 use crate::store::{Access, Correction};
 
@@ -34,6 +35,9 @@ impl Desk {
             }
             RulesCommand::Put(text) => self.put_rules(caller, &text),
             RulesCommand::Check(text) => Rules::read(&text).map(|_| Reply::Done).map_err(refused),
+            RulesCommand::PutPart { part, name, value } => {
+                self.put_part(caller, part, &name, value.as_deref())
+            }
             RulesCommand::Explain(query) => self.explain(&query),
             RulesCommand::GetAccess(id) => self.show_access(&self.known(&id)?),
             RulesCommand::PutAccess(put) => self.put_access(caller, &put),
@@ -62,11 +66,57 @@ impl Desk {
         }
     }
 
+    /// One part of the rules, checked together with all others.
+    fn put_part(
+        &self,
+        caller: &Caller,
+        part: RulesPart,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<Reply, Refusal> {
+        let _changing = self.changing();
+        let mut file = self.house.recognition.standings().rules().file().clone();
+        let gone = || Refusal::new(Code::NotFound, format!("the rules have no such part {name:?}"));
+        match (part, value) {
+            (RulesPart::Schedule, Some(value)) => {
+                file.schedules.insert(name.to_owned(), part_of(value)?);
+            }
+            (RulesPart::Schedule, None) => drop(file.schedules.remove(name).ok_or_else(gone)?),
+            (RulesPart::Level, Some(value)) => {
+                file.levels.insert(name.to_owned(), part_of(value)?);
+            }
+            (RulesPart::Level, None) => drop(file.levels.remove(name).ok_or_else(gone)?),
+            (RulesPart::Group, Some(value)) => {
+                file.groups.insert(name.to_owned(), part_of(value)?);
+            }
+            (RulesPart::Group, None) => drop(file.groups.remove(name).ok_or_else(gone)?),
+            (RulesPart::Holiday, value) => {
+                let before = file.holidays.len();
+                file.holidays.retain(|day| day.name != name);
+                match value {
+                    Some(value) => {
+                        file.holidays.push(HolidayText { name: name.to_owned(), ..part_of(value)? });
+                    }
+                    None if file.holidays.len() == before => return Err(gone()),
+                    None => {}
+                }
+            }
+        }
+        let text = serde_json::to_string(&file)
+            .map_err(|e| Refusal::new(Code::Internal, format!("the rules have no JSON form: {e}")))?;
+        self.keep_rules(caller, &text)
+    }
+
     fn put_rules(&self, caller: &Caller, text: &str) -> Result<Reply, Refusal> {
+        let _changing = self.changing();
+        self.keep_rules(caller, text)
+    }
+
+    /// The caller holds `changing`.
+    fn keep_rules(&self, caller: &Caller, text: &str) -> Result<Reply, Refusal> {
         let rules = Rules::read(text).map_err(refused)?;
         let kept = serde_json::to_vec(rules.file())
             .map_err(|e| Refusal::new(Code::Internal, format!("the rules have no JSON form: {e}")))?;
-        let _changing = self.changing();
         let event = self.event(EventKind::ConfigChanged);
         let event = event.with(format_args!("rules of access, by {}", caller.name));
         self.house.store.put_document(DOCUMENT, &kept, &[event]).or_refuse()?;
@@ -279,6 +329,11 @@ impl Desk {
         let number = self.house.store.correct(&correction, &event).or_refuse()?;
         document(&serde_json::json!({ "number": number }))
     }
+}
+
+fn part_of<T: serde::de::DeserializeOwned>(value: &str) -> Result<T, Refusal> {
+    serde_json::from_str(value)
+        .map_err(|e| Refusal::new(Code::Malformed, format!("this part of the rules cannot be used: {e}")))
 }
 
 fn pins(access: &mut Access, put: &AccessPut) -> Result<(), Refusal> {

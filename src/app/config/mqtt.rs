@@ -41,6 +41,13 @@ pub struct RawMqtt {
     pub door_set: bool,
     /// An event leaves the outbox when the `receiver` has said so on `events/ack`, or when the `broker` has it.
     pub confirm: String,
+    /// Tell Home Assistant how to show this door, on `homeassistant/device/<device>/config`.
+    pub home_assistant: bool,
+    /// The group of doors whose people this door shares.
+    pub group: Option<String>,
+    /// File with the group's secret, 64 hex digits on its first line, the same at every door and readable by the owner
+    /// alone.
+    pub group_key_file: Option<PathBuf>,
     /// Whose signed commands are obeyed.
     pub operators: Vec<RawOperator>,
 }
@@ -60,6 +67,9 @@ impl Default for RawMqtt {
             scopes: Vec::new(),
             door_set: false,
             confirm: "receiver".into(),
+            home_assistant: false,
+            group: None,
+            group_key_file: None,
             operators: Vec::new(),
         }
     }
@@ -90,6 +100,8 @@ pub struct MqttSetup {
     pub client: Option<(PathBuf, PathBuf)>,
     /// The name at the broker and the password's file.
     pub login: Option<(String, PathBuf)>,
+    /// The group and its secret's file.
+    pub group: Option<(String, PathBuf)>,
 }
 
 impl RawMqtt {
@@ -131,6 +143,16 @@ impl RawMqtt {
                 return Err("mqtt.user and mqtt.password_file belong together".into());
             }
         };
+        let group = match (&self.group, &self.group_key_file) {
+            (Some(group), Some(file)) => {
+                Topics::group(group).map_err(|e| format!("mqtt.group: {e}"))?;
+                Some((group.clone(), file.clone()))
+            }
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                return Err("mqtt.group and mqtt.group_key_file belong together".into());
+            }
+        };
         let topics = Topics::new(&self.device).map_err(|e| format!("mqtt.device: {e}"))?;
         let link = MqttConfig {
             device: self.device.clone(),
@@ -142,8 +164,9 @@ impl RawMqtt {
             operators: self.operators.iter().map(RawOperator::check).collect::<Result<_, _>>()?,
             door_set: self.door_set,
             confirm,
+            home_assistant: self.home_assistant,
         };
-        Ok(Some(MqttSetup { link, tls, authority: self.authority.clone(), client, login }))
+        Ok(Some(MqttSetup { link, tls, authority: self.authority.clone(), client, login, group }))
     }
 }
 
@@ -221,6 +244,8 @@ mod tests {
         says(|r| r.confirm = "never".into(), "receiver");
         says(|r| r.key = Some("k".into()), "belong together");
         says(|r| r.user = Some("u".into()), "belong together");
+        says(|r| r.group = Some("hq".into()), "belong together");
+        says(|r| (r.group, r.group_key_file) = (Some("a/b".into()), Some("k".into())), "mqtt.group");
         says(|r| r.scopes = vec!["root".into()], "root");
         says(
             |r| r.operators.push(RawOperator { name: "o".into(), key: "AA==".into(), scopes: Vec::new() }),

@@ -127,6 +127,8 @@ impl ControlLoop {
             overwritten: self.captured.overwritten.load(Ordering::Relaxed),
             camera_fault: self.camera_fault.as_ref().map(|what| what.as_str().to_owned()),
             journal_ok: !self.journal.health().refusing.load(Ordering::Relaxed),
+            open: gate.contact(),
+            tampered: gate.tampered(),
         }
     }
 }

@@ -53,15 +53,21 @@ impl Ledger {
 
     /// A change made at this door; `None` when the content is what is known already.
     pub fn edit(&mut self, person: &str, gone: bool, digest: [u8; 32]) -> Option<Stamp> {
+        let stamp = self.next(person, gone, digest)?;
+        self.adopted(person, stamp);
+        Some(stamp)
+    }
+
+    /// The stamp that such a change would get; nothing is noted yet.
+    #[must_use]
+    pub fn next(&self, person: &str, gone: bool, digest: [u8; 32]) -> Option<Stamp> {
         let known = self.stamps.get(person).copied();
         if known.is_some_and(|k| k.gone == gone && k.digest == digest) || known.is_none() && gone {
             return None;
         }
         // The last revision is never passed: whoever could forge it holds the group's key anyway.
         let rev = known.map_or(0, |k| k.rev).saturating_add(1);
-        let stamp = Stamp { rev, gone, digest };
-        self.stamps.insert(person.to_owned(), stamp);
-        Some(stamp)
+        Some(Stamp { rev, gone, digest })
     }
 
     /// What follows from a state that was heard. `Adopt` changes nothing yet: the door takes it over first.

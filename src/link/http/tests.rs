@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+mod hostile;
+
 use super::console::tests::Doorman;
 use super::route::{Access, Action, Header, Media, Method, Route, all};
 use super::{HttpConfig, HttpServer, openapi};

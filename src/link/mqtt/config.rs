@@ -29,6 +29,8 @@ pub struct MqttConfig {
     pub door_set: bool,
     /// When an event counts as delivered.
     pub confirm: Confirm,
+    /// Whether Home Assistant is told how to show this door.
+    pub home_assistant: bool,
 }
 
 /// Where the broker is and how it is spoken to.

@@ -230,6 +230,7 @@ mod tests {
             }],
             door_set: false,
             confirm: Confirm::Receiver,
+            home_assistant: false,
         }
     }
 

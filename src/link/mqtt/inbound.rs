@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::wire::{Caller, Code, Command, DoorOrder, EventQuery, Refusal, Scope, Scopes};
 use super::config::Confirm;
+use super::discovery;
 use super::envelope::{self, Opened};
 use super::guard::{Held, Stamp};
 use super::link::{Link, Live};
@@ -22,8 +23,22 @@ const DOOR_BYTES: usize = 4_096;
 /// Events sent again in one answer to `events.replay`.
 const REPLAY: u64 = 10_000;
 
+/// Whether the verb needs the scope `door`: such a command is signed and fresh, or not obeyed.
+fn moves(verb: &str) -> bool {
+    verb.starts_with("door.") && verb != "door.state" || verb == "apb.reset"
+}
+
 impl Link {
     pub(super) fn message(&mut self, live: &mut Live, message: &Inbound) {
+        if message.topic == discovery::BIRTH {
+            if !message.retain && message.payload == b"online" {
+                self.discover();
+            }
+            return;
+        }
+        if self.hear_fleet(message) {
+            return;
+        }
         match self.config.topics.read(&message.topic) {
             Heading::Command(verb) if message.retain => {
                 tracing::warn!(verb, "a retained command was dropped");
@@ -35,7 +50,7 @@ impl Link {
             Heading::Upload { name, part, parts } => self.upload(&name, part, parts, message),
             Heading::Set(door) => self.set(door, message),
             Heading::Ack if !message.retain => self.ack(message),
-            Heading::Ack | Heading::Fleet { .. } | Heading::Other => {}
+            Heading::Ack | Heading::Other => {}
         }
     }
 
@@ -65,7 +80,7 @@ impl Link {
         let now = self.clock.now();
         let mut not_after = None;
         // Small ones are opened here: the guard must know when they came.
-        let moves = verb.starts_with("door.") && verb != "door.state";
+        let moves = moves(&verb);
         let content = if message.payload.len() <= DOOR_BYTES || moves {
             if message.payload.len() > DOOR_BYTES {
                 return self.refuse(

@@ -18,6 +18,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::super::wire::{Caller, Command, DoorOrder, DoorStatus, Reply};
 use super::config::{Confirm, MqttConfig, Version};
+use super::discovery;
+use super::fleet::{FleetLane, Token, said};
 use super::guard::Guard;
 use super::outbox::{Ask, Committed, Lane, Told};
 use super::session::{Inbound, Lost, Message, News, Receipt, Session, Speaks, Wanted};
@@ -57,6 +59,7 @@ pub(super) struct Link {
     pub(super) answers: mpsc::Receiver<Answer>,
     pub(super) outbox: Lane,
     pub(super) told: mpsc::Receiver<(u32, Told)>,
+    pub(super) fleet: Option<FleetLane>,
     pub(super) guard: Guard,
     pub(super) queue: VecDeque<Message>,
     pub(super) dropped: u64,
@@ -79,7 +82,7 @@ struct End {
 
 /// What belongs to one connection.
 pub(super) struct Live {
-    session: Session,
+    pub(super) session: Session,
     speaks: Speaks,
     window: VecDeque<(Option<u64>, Receipt)>,
     events: VecDeque<(Committed, bool)>,
@@ -87,6 +90,8 @@ pub(super) struct Live {
     pub(super) replay: Option<(u64, u64)>,
     reading: bool,
     pub(super) wanted: bool,
+    /// What the group is being told.
+    pub(super) saying: VecDeque<(Token, Receipt)>,
     door: DoorTopics,
     turn: u32,
     largest: usize,
@@ -143,6 +148,10 @@ impl Link {
         self.shared.up.store(true, Ordering::Relaxed);
         tracing::info!(broker = ?self.config.broker, version = speaks.name(), "connected to the broker");
         self.send(Message::new(self.config.topics.own("status"), "online").retained());
+        self.discover();
+        if let Some(fleet) = &mut self.fleet {
+            fleet.connected();
+        }
         let mut live = Live {
             session,
             speaks,
@@ -152,6 +161,7 @@ impl Link {
             replay: None,
             reading: false,
             wanted: true,
+            saying: VecDeque::new(),
             door: DoorTopics::default(),
             turn: 0,
             largest: largest.unwrap_or(usize::MAX),
@@ -184,10 +194,13 @@ impl Link {
                 News::Subscribed(false) => {
                     return Err(broken(
                         "the broker refuses a subscription; allow this door to read ostiary/<device>/cmd/#, \
-                         door/+/set and events/ack",
+                         door/+/set and events/ack, with a group ostiary/fleet/<group>/#, with Home Assistant \
+                         homeassistant/status",
                     ));
                 }
                 News::Lost(lost) => return Err(lost),
+                // A group's people are many; they wait in their own lane.
+                News::Message(message) if self.hear_fleet(&message) => {}
                 News::Message(message) if early.len() < EARLY => early.push(message),
                 News::Message(_) => {
                     tracing::warn!("a message that the broker had kept was dropped: too many");
@@ -200,7 +213,12 @@ impl Link {
     fn subscriptions(&self) -> Vec<Wanted> {
         let own = |below: &str, acknowledged| Wanted { filter: self.config.topics.own(below), acknowledged };
         // Bare orders at QoS 0: a broker keeps none of them for a door that is away.
-        vec![own("cmd/#", true), own("events/ack", true), own("door/+/set", false)]
+        let mut all = vec![own("cmd/#", true), own("events/ack", true), own("door/+/set", false)];
+        if self.config.home_assistant {
+            all.push(Wanted { filter: discovery::BIRTH.into(), acknowledged: true });
+        }
+        all.extend(self.fleet.as_ref().map(FleetLane::wanted));
+        all
     }
 
     async fn carry(&mut self, live: &mut Live) -> Lost {
@@ -223,7 +241,18 @@ impl Link {
                 }
                 Some((round, told)) = self.told.recv() => if round == self.round { self.read(live, told) },
                 Some(answer) = self.answers.recv() => self.answered(answer, Some(live)),
-                () = self.shared.nudge.notified() => live.wanted = true,
+                (token, receipt) = said(&mut live.saying) => {
+                    live.saying.pop_front();
+                    if let (Ok(()), Some(fleet)) = (receipt, &self.fleet) {
+                        fleet.said(token);
+                    }
+                }
+                () = self.shared.nudge.notified() => {
+                    live.wanted = true;
+                    if let Some(fleet) = &self.fleet {
+                        fleet.look();
+                    }
+                }
                 () = self.shared.stopped.notified() => {}
                 _ = ticks.tick() => self.tick(live),
             }
@@ -284,6 +313,7 @@ impl Link {
                 break;
             }
         }
+        self.say(live);
         while live.window.len() < WINDOW {
             let Some((event, replay)) = live.events.pop_front() else { break };
             let topic = self.config.topics.own(format_args!("events/{}", event.kind));
@@ -330,6 +360,15 @@ impl Link {
         if live.turn % DOOR_TURNS == 1 {
             live.wanted = true;
             self.ask_door();
+            if let Some(fleet) = &mut self.fleet {
+                fleet.look();
+                // What did not fit into the lane is asked for again: a broker then gives all that it keeps.
+                if fleet.missed()
+                    && let Err(why) = live.session.subscribe(&[fleet.wanted()])
+                {
+                    tracing::warn!(why, "people of the group will be asked for later");
+                }
+            }
         }
         if live.turn % INFO_TURNS == 1 {
             self.own(Command::Status);

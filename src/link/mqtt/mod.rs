@@ -3,12 +3,14 @@
 //! Owns: the translation between topics and operations, delivery of events, the guard over what moves the door. Does
 //! not own: what an operation does (behind [`super::wire::Operations`]), the events on disk (behind [`Outbox`]).
 //! Threads: one for the connection (`mqtt`), two for commands (`mqtt-short`, `mqtt-long`), one for the disk
-//! (`mqtt-outbox`). The door knows none of them and waits for none.
+//! (`mqtt-outbox`), one for the group of doors where there is one (`mqtt-fleet`). The door knows none of them and waits for none.
 //! Invariants: a broker that is gone, slow or hostile costs memory within the bounds named in each file and the door
 //! nothing; an event leaves the outbox only when it was confirmed; the door moves only for what passes the guard.
 
 mod config;
+mod discovery;
 mod envelope;
+mod fleet;
 mod guard;
 mod inbound;
 mod link;
@@ -27,6 +29,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
+use super::fleet::{GroupKey, Roll};
 use super::wire::Operations;
 use ostiary_ports::Clock;
 
@@ -35,6 +38,7 @@ pub use guard::{Expiry, Guard, Held, Stamp};
 pub use outbox::{Committed, Outbox, OutboxError};
 pub use topics::{BadName, Heading, Topics};
 
+use fleet::FleetLane;
 use link::{Link, Shared};
 use outbox::Lane;
 use upload::Uploads;
@@ -48,6 +52,18 @@ pub struct World {
     pub outbox: Arc<dyn Outbox>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// The group this door belongs to.
+    pub fleet: Option<Fleet>,
+}
+
+/// A group of doors, as this door takes part in it.
+pub struct Fleet {
+    /// Its name in topics.
+    pub group: String,
+    /// Its keys.
+    pub key: GroupKey,
+    /// The people of this door.
+    pub roll: Box<dyn Roll>,
 }
 
 /// The running link.
@@ -89,6 +105,7 @@ impl Mqtt {
         let (tell, answers) = mpsc::channel(16);
         let lanes = Lanes::start(&config, &world.operations, &uploads, &tell)?;
         let (outbox, told) = Lane::start(world.outbox)?;
+        let fleet = world.fleet.map(FleetLane::start).transpose()?;
         let link = Link {
             config,
             clock: world.clock,
@@ -98,6 +115,7 @@ impl Mqtt {
             answers,
             outbox,
             told,
+            fleet,
             guard: Guard::default(),
             queue: VecDeque::new(),
             dropped: 0,

@@ -29,13 +29,19 @@ fn words(door: &DoorStatus) -> Vec<(&'static str, &'static str)> {
         _ => "UNLOCKED",
     };
     let on = |yes| if yes { "ON" } else { "OFF" };
-    vec![
+    let mut words = vec![
         ("door/1/state", lock),
+        ("tamper", on(door.tampered)),
         ("alarm/forced", on(state == "forced_alarm")),
         ("alarm/held", on(matches!(state, "held_warn" | "held_alarm"))),
         ("alarm/fire", on(state == "emergency_release")),
         ("alarm/lockdown", on(state == "lockdown")),
         ("alarm/camera", on(door.camera_fault.is_some())),
         ("alarm/storage", on(!door.journal_ok)),
-    ]
+    ];
+    // Without a contact nothing is said: "shut" would be a guess.
+    if let Some(open) = door.open {
+        words.push(("door/1/contact", on(open)));
+    }
+    words
 }

@@ -33,13 +33,6 @@ pub enum Heading {
     Set(u8),
     /// `events/ack`.
     Ack,
-    /// `ostiary/fleet/<group>/person/<id>`.
-    Fleet {
-        /// The group.
-        group: String,
-        /// The person's pseudonym.
-        id: String,
-    },
     /// Nothing of ours.
     Other,
 }
@@ -70,6 +63,14 @@ impl Topics {
             return Err(BadName(device.to_owned()));
         }
         Ok(Self { root: format!("ostiary/{device}") })
+    }
+
+    /// What the topics of that group's people begin with: `ostiary/fleet/<group>/person/`.
+    ///
+    /// # Errors
+    /// When the name cannot stand in a topic.
+    pub fn group(group: &str) -> Result<String, BadName> {
+        name(group).map(|group| format!("ostiary/fleet/{group}/person/"))
     }
 
     /// A topic of this door: `ostiary/<device>/<below>`.
@@ -106,14 +107,6 @@ impl Topics {
     }
 
     fn heading(&self, topic: &str) -> Option<Heading> {
-        if let Some(fleet) = topic.strip_prefix("ostiary/fleet/") {
-            let (group, rest) = fleet.split_once('/')?;
-            let id = rest.strip_prefix("person/")?;
-            return Some(Heading::Fleet {
-                group: name(group).ok()?.to_owned(),
-                id: name(id).ok()?.to_owned(),
-            });
-        }
         let below = topic.strip_prefix(&self.root)?.strip_prefix('/')?;
         if below == "events/ack" {
             return Some(Heading::Ack);
@@ -149,8 +142,6 @@ mod tests {
         assert_eq!(t.read("ostiary/front/events/ack"), Heading::Ack);
         let upload = Heading::Upload { name: "a-1".into(), part: 0, parts: 3 };
         assert_eq!(t.read("ostiary/front/cmd/upload/a-1/0/3"), upload);
-        let fleet = Heading::Fleet { group: "hq".into(), id: "ab12".into() };
-        assert_eq!(t.read("ostiary/fleet/hq/person/ab12"), fleet);
         for other in [
             "ostiary/frontier/cmd/status",
             "ostiary/front",
@@ -161,7 +152,7 @@ mod tests {
             "ostiary/front/cmd/upload/a/0",
             "ostiary/front/cmd/upload/a/0/3/4",
             "ostiary/front/cmd/upload/a+b/0/3",
-            "ostiary/fleet/hq/person/a/b",
+            "ostiary/fleet/hq/person/ab12",
             "",
         ] {
             assert_eq!(t.read(other), Heading::Other, "{other}");

@@ -142,14 +142,10 @@ fn changes(verb: &str) -> bool {
     verb.starts_with("enroll.")
         || matches!(
             verb,
-            "person.upsert"
-                | "person.delete"
-                | "image.delete"
-                | "collection.put"
-                | "collection.delete"
-                | "session.start"
+            "person.upsert" | "session.start" | "face.one_to_n" | "access.put" | "apb.reset" | "punch.add"
         )
         || verb.starts_with("door.") && verb != "door.state"
+        || matches!(verb.rsplit('.').next(), Some("put" | "delete"))
 }
 
 struct Worker {
@@ -393,7 +389,8 @@ fn attach(command: &mut Command, photos: Vec<Photo>) -> Result<(), Refusal> {
 /// The content of a reply as JSON, without the name of its kind; documents as what they hold.
 fn value(reply: &Reply) -> Value {
     if let Reply::Document(document) = reply {
-        return serde_json::from_str(&document.0).unwrap_or(Value::Null);
+        // A table (CSV) is no JSON: it goes as one text.
+        return serde_json::from_str(&document.0).unwrap_or_else(|_| Value::String(document.0.clone()));
     }
     match serde_json::to_value(reply) {
         Ok(Value::Object(kinds)) => kinds.into_iter().next().map_or(Value::Null, |(_, v)| v),

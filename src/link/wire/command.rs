@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::AccountsCommand;
+use super::gallery::{DigestQuery, SyncQuery};
 use super::moment::Moment;
 use super::people::{PersonPut, PersonQuery, Profile};
 use super::photo::Photo;
@@ -53,6 +54,10 @@ pub enum Command {
     ListCollections,
     /// Remove a collection; people leave it. -> `Done`
     DeleteCollection(String),
+    /// Digests of the gallery and of people. -> `Document`
+    GalleryDigest(DigestQuery),
+    /// What differs from what a manager holds. -> `Document`
+    GallerySync(SyncQuery),
     /// Who resembles this face (1:N), best first. -> `Found`
     Search(FaceQuery),
     /// Who is this, by the door's own open-set rule. -> `Identified`
@@ -109,6 +114,8 @@ impl Command {
             | Self::PutCollection(_)
             | Self::GetCollection(_)
             | Self::ListCollections
+            | Self::GalleryDigest(_)
+            | Self::GallerySync(_)
             | Self::DeleteCollection(_) => Some(Scope::Persons),
             Self::Enrol(_)
             | Self::EnrolCamera(_)

@@ -7,6 +7,7 @@
 
 mod account;
 mod command;
+mod gallery;
 mod moment;
 mod people;
 mod photo;
@@ -24,6 +25,7 @@ pub use command::{
     CameraEnrolment, CollectionPut, Command, Compare, DoorOrder, EventQuery, FaceQuery, LiveQuery, OneToN,
     SearchMode, SessionStart, TemplateImport, TokenNew,
 };
+pub use gallery::{DigestQuery, SyncQuery};
 pub use moment::Moment;
 pub use people::{PersonPut, PersonQuery, Presence, Profile, person_status};
 pub use photo::{MAX_PHOTO_BYTES, Photo, PhotoError};
@@ -33,7 +35,7 @@ pub use reply::{
     EventPage, FaceBox, FaceReport, Found, Identified, ImageOutcome, Live, Nearest, OneToNAnswer, PersonPage,
     PersonView, Reply, SessionView, Sight, Status, Thumbnail, TokenIssued, TokenView,
 };
-pub use rules::{AccessPut, CorrectionPut, ExplainQuery, RulesCommand, SheetQuery};
+pub use rules::{AccessPut, CorrectionPut, ExplainQuery, RulesCommand, RulesPart, SheetQuery};
 pub use scope::{Caller, Scope, Scopes, Secret};
 pub use verbs::{VERBS, command as command_of_verb};
 

@@ -1,16 +1,14 @@
 //! Everything a door answers.
 //!
-//! Owns: the replies as plain data. Does not own: their wording for people (`app/commands`), their place in a cloud
-//! API's shape (`link/http`). Invariants: a score is `None` unless the caller has the scope `scores`; names and
-//! secrets are redacted in `Debug`.
+//! Owns: the replies as plain data. Does not own: their wording, their shape in an API (`link/http`).
+//! Invariants: no score without the scope `scores`; names and secrets are redacted in `Debug`.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::account::{AccountView, Invited};
-use super::moment::Moment;
-use super::photo::Photo;
+use super::{moment::Moment, photo::Photo};
 
 /// An answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -172,7 +170,7 @@ pub struct Compared {
 /// The face of one picture.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FaceReport {
-    /// Where, in pixels of the picture as given after turning it upright and scaling it into a frame.
+    /// Where, in pixels of the picture turned upright and scaled into a frame.
     pub bbox: FaceBox,
     /// Whether it looks alive; `None` when that was not asked.
     pub live: Option<bool>,
@@ -495,4 +493,8 @@ pub struct DoorStatus {
     pub camera_fault: Option<String>,
     /// Whether the disk takes events.
     pub journal_ok: bool,
+    /// Whether the door stands open; `None` without a contact.
+    pub open: Option<bool>,
+    /// Whether the housing is open.
+    pub tampered: bool,
 }

@@ -19,6 +19,15 @@ pub enum RulesCommand {
     Put(String),
     /// Whether the text is a sound rules file. -> `Done`
     Check(String),
+    /// One named part of the rules, the others stay. -> `Done`
+    PutPart {
+        /// Which kind.
+        part: RulesPart,
+        /// Its name.
+        name: String,
+        /// Its content as JSON, in the form of the rules file; `None`: there is to be none.
+        value: Option<String>,
+    },
     /// Why and what if. -> `Document`
     Explain(ExplainQuery),
     /// What is set for one person. -> `Document`
@@ -39,12 +48,31 @@ pub enum RulesCommand {
     Correct(CorrectionPut),
 }
 
+/// The kinds of named parts that rules have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RulesPart {
+    /// Times of the week.
+    Schedule,
+    /// A day that is not as others.
+    Holiday,
+    /// People.
+    Group,
+    /// Which doors, and when.
+    Level,
+}
+
 impl RulesCommand {
     /// The scope a caller needs.
     #[must_use]
     pub const fn scope(&self) -> Scope {
         match self {
-            Self::Get | Self::Put(_) | Self::Check(_) | Self::Explain(_) | Self::TrustClock => Scope::Admin,
+            Self::Get
+            | Self::Put(_)
+            | Self::Check(_)
+            | Self::PutPart { .. }
+            | Self::Explain(_)
+            | Self::TrustClock => Scope::Admin,
             Self::Correct(_) => Scope::Attendance,
             Self::GetAccess(_) | Self::PutAccess(_) => Scope::Persons,
             Self::ForgetPassages(_) | Self::Key(_) | Self::Others(_) => Scope::Door,
