@@ -84,7 +84,7 @@ fn integers_alone(models: &Path, portraits: &Path, folder: &Path) -> Manifest {
     for name in ["yunet-n-320", "minifasnet-v2", "minifasnet-v1se"] {
         let spec = manifest.model(name).unwrap();
         let pixels = spec.input.pixels();
-        let pictures: Vec<Vec<u8>> = files.iter().take(4).map(|file| sample(file, pixels.width)).collect();
+        let pictures: Vec<Vec<u8>> = files.iter().take(8).map(|file| sample(file, pixels.width)).collect();
         let samples = Samples { pictures: &pictures, pixels, progress: &|_, _| () };
         let float = fs::read(models.join(&spec.file)).unwrap();
         // So few pictures would leave a layer float that more of them do not; here every layer works on bytes.

@@ -4,10 +4,12 @@
 //! memory or time. Does not own: whether the graph makes sense (tract decides).
 //! Invariant: a graph that passes has no sub-graphs, reads no other file, and holds no size above the bounds.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use tract_onnx::data_resolver::ModelDataResolver;
 use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::tract_hir::internal::{TractResult, anyhow};
 
 use super::{EngineError, Pixels};
@@ -55,6 +57,20 @@ const OPERATORS: &[&str] = &[
     "Upsample",
 ];
 
+/// Types of a constant's numbers understood.
+const TYPES: [DataType; 10] = [
+    DataType::Float,
+    DataType::Float16,
+    DataType::Double,
+    DataType::Uint8,
+    DataType::Int8,
+    DataType::Uint16,
+    DataType::Int16,
+    DataType::Int32,
+    DataType::Int64,
+    DataType::Bool,
+];
+
 /// Operator sets understood.
 const OPSETS: core::ops::RangeInclusive<i64> = 7..=22;
 /// Most operators of a graph.
@@ -65,8 +81,11 @@ const MAX_ARITY: usize = 64;
 const MAX_RANK: usize = 8;
 /// Most values of one constant.
 const MAX_CONSTANT: i64 = 32 << 20;
-/// Largest kernel, stride, pad, group, axis or integer constant that means a size.
+/// Largest group, axis or integer constant that means a size.
 const MAX_SIZE: i64 = 65_536;
+
+/// Largest kernel, stride, dilation or pad of a window.
+const MAX_WINDOW: i64 = 1_024;
 
 /// Refuses to read weights from other files: a model is one file, and that file was hashed.
 pub(super) struct NoExternalData;
@@ -95,7 +114,26 @@ pub(super) fn check(model: &pb::ModelProto) -> Result<(), EngineError> {
         return Err(refused("it has more than 4096 operators"));
     }
     graph.initializer.iter().try_for_each(tensor)?;
-    graph.node.iter().try_for_each(node)
+    graph.node.iter().try_for_each(node)?;
+    edges(graph)
+}
+
+/// Every value has one maker, and every value that is asked for has one at all.
+fn edges(graph: &pb::GraphProto) -> Result<(), EngineError> {
+    let made = graph.node.iter().flat_map(|n| &n.output).filter(|name| !name.is_empty());
+    let given = graph.initializer.iter().map(|t| &t.name).chain(graph.input.iter().map(|i| &i.name));
+    let mut known: HashSet<&str> = given.map(String::as_str).collect();
+    for name in made {
+        if !known.insert(name) {
+            return Err(refused("two operators make the same value"));
+        }
+    }
+    let wanted = graph.node.iter().flat_map(|n| &n.input).filter(|name| !name.is_empty());
+    let results = graph.output.iter().map(|o| &o.name);
+    if wanted.chain(results).any(|name| !known.contains(name.as_str())) {
+        return Err(refused("it asks for a value that nothing makes"));
+    }
+    Ok(())
 }
 
 /// Whatever the file fixes of its input's shape agrees with what is asked for.
@@ -111,7 +149,7 @@ pub(super) fn check_input(model: &pb::ModelProto, name: &str, pixels: Pixels) ->
     else {
         return Ok(());
     };
-    let float = tensor.elem_type == pb::tensor_proto::DataType::Float as i32;
+    let float = tensor.elem_type == DataType::Float as i32;
     let fixed: Vec<Option<i64>> = tensor
         .shape
         .iter()
@@ -148,6 +186,21 @@ fn node(node: &pb::NodeProto) -> Result<(), EngineError> {
         if attribute.ints.len() > MAX_ARITY || !sizes.into_iter().all(|v| is_size(*v)) {
             return Err(refused("an attribute is out of range"));
         }
+        let sound = match attribute.name.as_str() {
+            "strides" | "dilations" | "kernel_shape" => {
+                attribute.ints.iter().all(|v| (1..=MAX_WINDOW).contains(v))
+            }
+            "group" => (1..=MAX_SIZE).contains(&attribute.i),
+            "pads" => attribute.ints.iter().all(|v| (0..=MAX_WINDOW).contains(v)),
+            "perm" => {
+                let rank = attribute.ints.len() as i64;
+                (0..rank).all(|axis| attribute.ints.contains(&axis))
+            }
+            _ => true,
+        };
+        if !sound {
+            return Err(refused("a stride, a pad, a group or an order of axes makes no sense"));
+        }
         attribute.t.iter().chain(&attribute.tensors).try_for_each(tensor)?;
     }
     Ok(())
@@ -156,6 +209,9 @@ fn node(node: &pb::NodeProto) -> Result<(), EngineError> {
 fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
     if tensor.data_location.is_some_and(|l| l != 0) || !tensor.external_data.is_empty() {
         return Err(refused("its weights lie in another file"));
+    }
+    if !TYPES.iter().any(|t| *t as i32 == tensor.data_type) {
+        return Err(refused("a constant is of a type of number that is not understood"));
     }
     let volume = tensor.dims.iter().try_fold(
         1_i64,
@@ -167,7 +223,7 @@ fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
         return Err(refused("a constant has an impossible shape"));
     }
     // Integers mean sizes: shapes, axes, slices.
-    let raw_ok = tensor.data_type != pb::tensor_proto::DataType::Int64 as i32
+    let raw_ok = tensor.data_type != DataType::Int64 as i32
         || tensor.raw_data.as_chunks::<8>().0.iter().all(|b| is_size(i64::from_le_bytes(*b)));
     if !raw_ok || !tensor.int64_data.iter().all(|v| is_size(*v)) {
         return Err(refused("an integer constant is out of range"));

@@ -36,7 +36,7 @@ pub use program::StepInfo;
 /// Largest model file read, in bytes.
 pub const MAX_MODEL_BYTES: usize = 64 << 20;
 /// Most values of all intermediate results of one run together.
-const MAX_ACTIVATIONS: usize = 256 << 20;
+const MAX_ACTIVATIONS: usize = 64 << 20;
 /// Most outputs of a network.
 pub const MAX_OUTPUTS: usize = 16;
 

@@ -164,7 +164,7 @@ fn uses(graph: &Graph) -> HashMap<String, Vec<usize>> {
 }
 
 /// Most bytes of weights in all forms together.
-const MAX_WEIGHTS: usize = 1 << 30;
+const MAX_WEIGHTS: usize = 256 << 20;
 /// Most multiply-adds of a run: seconds on the smallest board.
 const MAX_MACS: u64 = 100_000_000_000;
 
