@@ -100,33 +100,36 @@ pub(super) struct Block<S: Isa> {
 #[inline(always)]
 pub(super) fn bytes<S: Isa>(isa: S, op: &Depthwise, input: &[u8], out: &mut [u8]) {
     check::depthwise(op, input, out);
+    let window = &op.window;
     let lanes = padded(op.channels);
-    let to = out.as_mut_ptr();
-    let [by_three, dots] = dots::<S>(&op.window, lanes);
-    each_block(isa, op, [by_three, dots], input, |mut block, table| {
+    let [by_three, general] = dots::<S>(window, lanes);
+    let work = Work::new::<S>(op, [by_three, general], input);
+    for index in 0..work.blocks {
+        let mut block = work.block::<S>(isa, op, index);
         // SAFETY: `check::depthwise` saw both planes and `outside`; `block` is one of this operation, with the dots that
         // each path takes; `table` was made for its window.
         unsafe {
-            if by_three > 0 && dots == 0 {
-                if op.window.stride[0] == 1 {
+            if by_three > 0 && general == 0 {
+                if window.stride[0] == 1 {
                     three::block::<S, 1>(isa, op, &block, input, out);
                 } else {
                     three::block::<S, 2>(isa, op, &block, input, out);
                 }
-                return;
+                continue;
             }
-            let mut done = op.window.output[1]..op.window.output[1];
+            let mut done = window.output[1]..window.output[1];
             if by_three > 0 {
                 done = three::side_by_side(isa, op, &block, input, out);
                 block.weights = block.weights.add(by_three * 4 * S::WEIGHTS);
             }
+            let to = out.as_mut_ptr();
             if lanes >= S::WIDTH {
-                general::<S, true, false>(isa, op, &block, input, to, table, done);
+                self::general::<S, true, false>(isa, op, &block, input, to, &work.table, done);
             } else {
-                general::<S, false, false>(isa, op, &block, input, to, table, done);
+                self::general::<S, false, false>(isa, op, &block, input, to, &work.table, done);
             }
         }
-    });
+    }
 }
 
 /// `Kernels::depthwise_raw`.
@@ -134,51 +137,63 @@ pub(super) fn bytes<S: Isa>(isa: S, op: &Depthwise, input: &[u8], out: &mut [u8]
 pub(super) fn raw<S: Isa>(isa: S, op: &Depthwise, input: &[u8], out: &mut [i32]) {
     check::depthwise(op, input, out);
     let to = out.as_mut_ptr().cast();
-    let none = op.window.output[1]..op.window.output[1];
-    each_block(isa, op, [0, op.window.taps().div_ceil(4)], input, |block, table| {
+    let work = Work::new::<S>(op, [0, op.window.taps().div_ceil(4)], input);
+    for index in 0..work.blocks {
+        let block = work.block::<S>(isa, op, index);
+        let none = op.window.output[1]..op.window.output[1];
         // SAFETY: as in `bytes`; `out` has a sum where that has a byte.
         unsafe {
             if padded(op.channels) >= S::WIDTH {
-                general::<S, true, true>(isa, op, &block, input, to, table, none.clone());
+                general::<S, true, true>(isa, op, &block, input, to, &work.table, none);
             } else {
-                general::<S, false, true>(isa, op, &block, input, to, table, none.clone());
+                general::<S, false, true>(isa, op, &block, input, to, &work.table, none);
             }
         }
-    });
+    }
 }
 
-/// `work` for each block of channels whose weights were laid out with so many dots, and with the places of its taps.
-#[inline(always)]
-fn each_block<S: Isa>(
-    isa: S,
-    op: &Depthwise,
-    [three, general]: [usize; 2],
-    input: &[u8],
-    mut work: impl FnMut(Block<S>, &[*const u8; TAPS]),
-) {
-    let lanes = padded(op.channels);
-    let size = (three + general) * 4 * S::WEIGHTS;
-    let blocks = lanes.div_ceil(S::WIDTH);
-    let weights = op.weights.bytes.bytes();
-    assert!(weights.len() == blocks * size, "weights are not of this set");
-    let plain = is_plain(&op.requant, lanes);
-    let mut table = [input.as_ptr(); TAPS];
-    if general > 0 {
-        offsets(&op.window, lanes, &mut table);
+/// What all blocks share. No closure takes part: it would be compiled without the instructions of its caller.
+struct Work {
+    /// How many there are.
+    blocks: usize,
+    /// Bytes of the weights of one.
+    size: usize,
+    /// See `is_plain`.
+    plain: bool,
+    /// Where the general path finds its taps.
+    table: [*const u8; TAPS],
+}
+
+impl Work {
+    /// For weights laid out with so many dots of `three` and of the general path.
+    #[inline(always)]
+    fn new<S: Isa>(op: &Depthwise, [three, general]: [usize; 2], input: &[u8]) -> Self {
+        let lanes = padded(op.channels);
+        let (blocks, size) = (lanes.div_ceil(S::WIDTH), (three + general) * 4 * S::WEIGHTS);
+        assert!(op.weights.bytes.bytes().len() == blocks * size, "weights are not of this set");
+        let mut table = [input.as_ptr(); TAPS];
+        if general > 0 {
+            offsets(&op.window, lanes, &mut table);
+        }
+        Self { blocks, size, plain: is_plain(&op.requant, lanes), table }
     }
-    for index in 0..blocks {
+
+    /// One of them.
+    #[inline(always)]
+    fn block<S: Isa>(&self, isa: S, op: &Depthwise, index: usize) -> Block<S> {
+        assert!(index < self.blocks);
+        let lanes = padded(op.channels);
         let first = first::<S>(index, lanes);
         let at = |i: usize| if repeats::<S>(lanes) { i * S::LANES % lanes } else { first + i * S::LANES };
         let order = [at(0), at(1), at(2), at(3)];
-        let block = Block::<S> {
+        Block::<S> {
             first,
             groups: lanes.min(S::WIDTH) / 16,
-            // SAFETY: the length above is that of all blocks.
-            weights: unsafe { weights.as_ptr().add(index * size) },
+            // SAFETY: `new` has found the weights of all blocks there.
+            weights: unsafe { op.weights.bytes.bytes().as_ptr().add(index * self.size) },
             bias: quad(isa, &op.weights.bias, order, true),
-            narrow: Narrow::new(isa, &op.requant, plain, order, true),
-        };
-        work(block, &table);
+            narrow: Narrow::new(isa, &op.requant, self.plain, order, true),
+        }
     }
 }
 
