@@ -113,10 +113,19 @@ fn the_door_keeps_looking_while_its_server_is_flooded() {
     let flooded = rate(&house, &clock);
     let peak = memory(house.child.id());
     drop(idle);
-    let mut healthy = 0;
+    // A connection may be one too many; who watches a door asks again, three times at most.
+    let (mut healthy, mut first) = (0, 0);
     for _ in 0..10 {
-        let answer = ask(port, b"GET /healthz HTTP/1.1\r\nhost: d\r\nconnection: close\r\n\r\n");
-        healthy += usize::from(answer.is_some_and(|a| a.starts_with(b"HTTP/1.1 200")));
+        for attempt in 0..3 {
+            let answer = ask(port, b"GET /healthz HTTP/1.1\r\nhost: d\r\nconnection: close\r\n\r\n");
+            let good = answer.is_some_and(|a| a.starts_with(b"HTTP/1.1 200"));
+            first += usize::from(good && attempt == 0);
+            if good {
+                healthy += 1;
+                break;
+            }
+            pause(Millis(100));
+        }
         pause(Millis(100));
     }
     stop.store(true, Ordering::Relaxed);
@@ -125,7 +134,8 @@ fn the_door_keeps_looking_while_its_server_is_flooded() {
     }
     let line = format!(
         "flood: {:.1} of {:.1} frames/s looked at in calm, {:.1} of {:.1} flooded by {} answered and {} refused \
-         requests in {} s; memory {} -> {} MB; healthz {healthy} of 10\n",
+         requests in {} s; memory {} -> {} MB; healthz {healthy} of 10, \
+         {first} at once\n",
         calm.1,
         calm.0,
         flooded.1,
@@ -139,5 +149,5 @@ fn the_door_keeps_looking_while_its_server_is_flooded() {
     let _ = std::io::stderr().write_all(line.as_bytes());
     assert!(flooded.1 >= calm.1 * 0.5, "{line}");
     assert!(peak < before + 200 * 1_024, "{line}");
-    assert!(healthy >= 8, "{line}");
+    assert!(healthy >= 9, "{line}");
 }
