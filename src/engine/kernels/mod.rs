@@ -138,6 +138,17 @@ impl Window {
         }
     }
 
+    /// Input coordinate of the first tap of output coordinate `at` along an axis, when all its taps are in the plane.
+    #[must_use]
+    #[inline]
+    pub const fn inner(&self, axis: usize, at: usize) -> Option<usize> {
+        let reach = self.kernel[axis].saturating_sub(1) * self.dilation[axis];
+        match (at * self.stride[axis]).checked_sub(self.pad[axis]) {
+            Some(first) if first + reach < self.input[axis] => Some(first),
+            _ => None,
+        }
+    }
+
     /// Values of the kernel for one channel.
     #[must_use]
     pub const fn taps(&self) -> usize {

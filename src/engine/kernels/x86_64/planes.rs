@@ -239,6 +239,11 @@ pub(super) fn max_pool<S: Isa>(isa: S, window: &Window, channels: usize, input: 
     let to = out.as_mut_ptr();
     for y in 0..window.output[0] {
         for x in 0..window.output[1] {
+            if lanes == 16 {
+                let at = (y * window.output[1] + x) * 16;
+                out[at..at + 16].copy_from_slice(&greatest_of_16(window, input, [y, x]));
+                continue;
+            }
             for first in (0..lanes).step_by(S::WIDTH) {
                 let groups = ((lanes - first) / 16).min(S::WIDTH / 16);
                 // SAFETY: the check has seen both planes, and `source` gives pixels of the input; the block's
@@ -262,6 +267,30 @@ pub(super) fn max_pool<S: Isa>(isa: S, window: &Window, channels: usize, input: 
     }
 }
 
+/// The greatest bytes of a window where a pixel has 16: less than most registers, and loading a part of one is slow.
+#[inline(always)]
+fn greatest_of_16(window: &Window, input: &[u8], at: [usize; 2]) -> [u8; 16] {
+    let pixels = input.as_chunks::<16>().0;
+    let mut most = [0; 16];
+    let mut see =
+        |pixel: usize| most.iter_mut().zip(&pixels[pixel]).for_each(|(most, v)| *most = (*most).max(*v));
+    if let (Some(row), Some(column)) = (window.inner(0, at[0]), window.inner(1, at[1])) {
+        for i in 0..window.kernel[0] {
+            let row = (row + i * window.dilation[0]) * window.input[1] + column;
+            (0..window.kernel[1]).for_each(|j| see(row + j * window.dilation[1]));
+        }
+        return most;
+    }
+    for i in 0..window.kernel[0] {
+        let Some(row) = window.source(0, at[0], i) else { continue };
+        for j in 0..window.kernel[1] {
+            let Some(column) = window.source(1, at[1], j) else { continue };
+            see(row * window.input[1] + column);
+        }
+    }
+    most
+}
+
 /// The greatest bytes of a window.
 ///
 /// # Safety
@@ -277,13 +306,8 @@ unsafe fn greatest<S: Isa, const FULL: bool>(
 ) -> S::Int {
     let groups = ((lanes - first) / 16).min(S::WIDTH / 16);
     let mut most = isa.every(0);
-    let begins = |axis: usize| {
-        let from = (at[axis] * window.stride[axis]).checked_sub(window.pad[axis])?;
-        let reach = window.kernel[axis].saturating_sub(1) * window.dilation[axis];
-        (from + reach < window.input[axis]).then_some(from)
-    };
     // Nearly every window lies within the plane: then nothing is asked tap by tap.
-    if let (Some(row), Some(column)) = (begins(0), begins(1)) {
+    if let (Some(row), Some(column)) = (window.inner(0, at[0]), window.inner(1, at[1])) {
         for i in 0..window.kernel[0] {
             let row = (row + i * window.dilation[0]) * window.input[1] + column;
             for j in 0..window.kernel[1] {
