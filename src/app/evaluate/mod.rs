@@ -106,17 +106,20 @@ pub fn run(
     config: &Config,
     out: &mut Out,
 ) -> Result<Report, EvaluateError> {
-    let product = Product {
+    let report = measure(args, &product(models, config))?;
+    out.result(&report)?;
+    Ok(report)
+}
+
+fn product<'a>(models: &'a Models, config: &'a Config) -> Product<'a> {
+    Product {
         manifest: &models.manifest,
         folders: &models.folders,
         set: &models.set,
         vision: &config.vision,
         fpir_target: config.fpir_target,
         margin: config.margin,
-    };
-    let report = measure(args, &product)?;
-    out.result(&report)?;
-    Ok(report)
+    }
 }
 
 /// `ostiary evaluate --compare`: measures two sets and prints their differences.
@@ -130,15 +133,7 @@ pub fn run_comparison(
     out: &mut Out,
 ) -> Result<Comparison, EvaluateError> {
     something_to_measure(args)?;
-    let product = Product {
-        manifest: &models.manifest,
-        folders: &models.folders,
-        set: &models.set,
-        vision: &config.vision,
-        fpir_target: config.fpir_target,
-        margin: config.margin,
-    };
-    let comparison = compare::measure(args, &product, &args.compare)?;
+    let comparison = compare::measure(args, &product(models, config), &args.compare)?;
     out.result(&comparison)?;
     Ok(comparison)
 }

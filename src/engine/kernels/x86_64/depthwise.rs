@@ -281,15 +281,10 @@ unsafe fn general<S: Isa, const FULL: bool, const RAW: bool>(
     let taps = window.taps();
     let outside = op.outside.as_ptr();
     let mut edge = [outside; TAPS];
-    let first_tap = |axis: usize, at: usize| (at * window.stride[axis]).checked_sub(window.pad[axis]);
-    let is_inner = |axis: usize, from: Option<usize>| {
-        let reach = window.kernel[axis].saturating_sub(1) * window.dilation[axis];
-        from.filter(|from| from + reach < window.input[axis])
-    };
     for y in 0..window.output[0] {
-        let row = is_inner(0, first_tap(0, y));
+        let row = window.inner(0, y);
         for x in (0..done.start).chain(done.end..window.output[1]) {
-            let column = is_inner(1, first_tap(1, x));
+            let column = window.inner(1, x);
             let mut sums = block.bias;
             let mut from = 0;
             let mut places = Taps { kernel: window.kernel, at: [0; 2] };
