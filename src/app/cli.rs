@@ -156,6 +156,9 @@ pub struct DemoArgs {
     /// A morning at an attendance kiosk instead, on a fast clock; needs neither faces nor models.
     #[arg(long)]
     pub kiosk: bool,
+    /// That many frames of rendered visitors as JPEG files instead, with where each face is, in OUT/frames.
+    #[arg(long, value_name = "N", conflicts_with = "kiosk")]
+    pub frames: Option<usize>,
     /// Which people are drawn from the folder.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -16,6 +16,7 @@ pub mod notify;
 pub mod replay;
 pub mod signals;
 pub mod sim;
+pub mod visitors;
 pub mod walkup;
 pub mod yuv;
 

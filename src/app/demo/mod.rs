@@ -6,6 +6,7 @@
 //! that was not observed; a stranger or an attack let in makes the demo fail.
 
 mod cast;
+mod frames;
 mod kiosk;
 mod story;
 
@@ -38,6 +39,9 @@ const ATTACKS: &str = "../shared/eval/pad/spoof";
 
 /// Plays the demo.
 pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Answer, AppError> {
+    if let Some(count) = args.frames {
+        return frames::run(args, count, out);
+    }
     let config = Arc::new(Config::read(common.config.as_deref())?);
     if args.kiosk {
         return kiosk::run(&config, &args.out.join("kiosk"), out);
