@@ -73,6 +73,31 @@ fn every_set_of_the_manifest_loads_and_looks() {
 }
 
 #[test]
+fn our_own_networks_are_here_small_and_wholly_on_bytes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let manifest = manifest();
+    for name in ["ostiary-detect-320", "ostiary-detect-640"] {
+        let spec = manifest.model(name).unwrap();
+        let bytes = fs::read(folder.join(&spec.file)).unwrap();
+        assert!(bytes.len() < 500_000, "{name}");
+        let (width, height) = (spec.input.width, spec.input.height);
+        let mut network =
+            Network::load(&bytes, Pixels { width, height, mean: spec.input.mean, scale: spec.input.scale })
+                .unwrap();
+        assert!(network.steps().iter().all(|step| !step.island), "{name}");
+        let grey = vec![128; width * height * 3];
+        let outputs = network.run(&grey).unwrap();
+        assert!(outputs.get(0).iter().all(|v| v.is_finite()), "{name}");
+        assert!(folder.join(spec.file.with_file_name(card(name))).is_file(), "{name} has a card");
+    }
+}
+
+/// The file that says what a network of ours was made from and is good for.
+fn card(name: &str) -> String {
+    format!("{}.md", name.rsplit_once('-').unwrap().0)
+}
+
+#[test]
 fn blank_and_overexposed_frames_show_nobody() {
     let models = need_shared!("models");
     let mut vision = vision(&models, "strong", VisionConfig::default());
