@@ -76,7 +76,7 @@ fn every_set_of_the_manifest_loads_and_looks() {
 fn our_own_networks_are_here_small_and_wholly_on_bytes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let manifest = manifest();
-    for name in ["ostiary-detect-320", "ostiary-detect-640"] {
+    for name in ["ostiary-detect-320", "ostiary-detect-640", "ostiary-live-27", "ostiary-live-40"] {
         let spec = manifest.model(name).unwrap();
         let bytes = fs::read(folder.join(&spec.file)).unwrap();
         assert!(bytes.len() < 500_000, "{name}");

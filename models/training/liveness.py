@@ -1,7 +1,8 @@
 """The liveness networks' recipe: two small nets on crops of 2.7 and 4.0 face boxes, living people against simulated attacks.
 
-    python liveness.py --data DATA --teachers TEACHERS --out RUN     makes crops, trains, measures; resumes where stopped
-    python liveness.py --out RUN --export MODELS                    writes the float ONNX files
+    python liveness.py --data DATA --teachers TEACHERS --out RUN     makes crops and trains; resumes where stopped
+    python liveness.py --out RUN --export FLOAT                     writes the float ONNX files
+    python liveness.py --out RUN --measure MODELS                   measures the quantised ones, by kind of attack
 
 Both take 80x80 pixels, blue first, 0 to 255, and answer with three logits: paper, living, screen.
 """
@@ -10,6 +11,7 @@ import argparse
 import csv
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from torch import nn
 
 import faces
 import presentations as show
-from common import Average, Curve, below, conv, device, export, fold, rate, save
+from common import Average, Curve, below, conv, device, export, fold, lfw, rate, save
 from detector import Block
 
 FACTORS = {"27": 2.7, "40": 4.0}
@@ -118,12 +120,12 @@ def load(paths: list[Path]) -> Crops:
     return Crops({k: join(f"images{k}") for k in FACTORS}, join("labels"), join("kinds"), join("taught"))
 
 
-def frames(folder: Path) -> Crops:
+def frames(folder: Path, seed: int) -> Crops:
     """A renderer's or a camera's frames: `labels.csv` names file, kind (live, print, phone) and the face's left, top,
     right, bottom in pixels. Boxes are moved a little, as a detector's are."""
     images: dict[str, list[np.ndarray]] = {k: [] for k in FACTORS}
     labels, kinds = [], []
-    rng = np.random.default_rng(len(str(folder)))
+    rng = np.random.default_rng([seed, 11])
     with (folder / "labels.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             left, top, right, bottom = (float(row[k]) for k in ("left", "top", "right", "bottom"))
@@ -170,16 +172,35 @@ def targets(crops: Crops, rows: np.ndarray, net: int) -> torch.Tensor:
     return torch.where(agrees[:, None], (truth + taught) / 2, truth)
 
 
-@torch.no_grad()
-def score(nets: dict[str, Net], crops: Crops) -> np.ndarray:
+Answer = Callable[[np.ndarray], np.ndarray]  # n x 3 x 80 x 80 floats to n x 3 logits
+
+
+def torch_answer(net: Net) -> Answer:
+    """The answers of a net in training."""
+    where = next(net.parameters()).device
+    net.eval()
+
+    @torch.no_grad()
+    def answer(x: np.ndarray) -> np.ndarray:
+        return net(torch.from_numpy(x).to(where)).cpu().numpy()
+    return answer
+
+
+def onnx_answer(path: Path) -> Answer:
+    """The answers of an exported file, whose batch is one."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(path), options)
+    return lambda x: np.concatenate([session.run(None, {"input": one[None]})[0] for one in x])
+
+
+def score(nets: dict[str, Answer], crops: Crops) -> np.ndarray:
     """The product's score of each: the mean of the two nets' probability of living, 0 to 1."""
     total = np.zeros(len(crops.labels))
     for k, net in nets.items():
-        net.eval()
-        where = next(net.parameters()).device
         for first in range(0, len(total), 256):
-            x = torch.from_numpy(crops.images[k][first:first + 256].transpose(0, 3, 1, 2).astype(np.float32)).to(where)
-            total[first:first + 256] += torch.softmax(net(x), 1)[:, show.LIVE].cpu().numpy() / len(nets)
+            x = crops.images[k][first:first + 256].transpose(0, 3, 1, 2).astype(np.float32)
+            total[first:first + 256] += torch.softmax(torch.from_numpy(net(x)), 1)[:, show.LIVE].numpy() / len(nets)
     return total
 
 
@@ -190,7 +211,7 @@ def interval(hits: int, of: int) -> tuple[float, float]:
     return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
 
 
-def rates(scores: np.ndarray, crops: Crops) -> list[dict[str, object]]:
+def rates(scores: np.ndarray, crops: Crops, split: str) -> list[dict[str, object]]:
     """A row a kind: APCER (attacks at or above the living limit) or BPCER (living faces below it), one frame each."""
     rows = []
     for kind in sorted(set(crops.kinds)):
@@ -199,7 +220,7 @@ def rates(scores: np.ndarray, crops: Crops) -> list[dict[str, object]]:
         wrong = int(((scores[chosen] < LIVE_SCORE) if living else (scores[chosen] >= LIVE_SCORE)).sum())
         spoofs = int((scores[chosen] <= SPOOF_SCORE).sum())
         low, high = interval(wrong, int(chosen.sum()))
-        rows.append({"kind": kind, "rate": "BPCER" if living else "APCER", "errors": wrong, "of": int(chosen.sum()),
+        rows.append({"split": split, "kind": kind, "rate": "BPCER" if living else "APCER", "errors": wrong, "of": int(chosen.sum()),
                      "percent": round(100 * wrong / int(chosen.sum()), 2), "low": round(100 * low, 2), "high": round(100 * high, 2),
                      "called_spoof": spoofs})
     return rows
@@ -215,8 +236,8 @@ def train(args: argparse.Namespace) -> None:
     held = load([maker.shard("held", i) for i in range(args.held)])
     unseen = load([maker.shard("unseen", i) for i in range(args.held)])
     crops = load([maker.shard("train", i) for i in range(args.shards)])
-    for folder in args.frames:
-        crops = together(crops, frames(folder))
+    for i, folder in enumerate(args.frames):
+        crops = together(crops, frames(folder, i))
     nets = {k: Net().to(where, memory_format=torch.channels_last) for k in FACTORS}
     means = {k: Average(n) for k, n in nets.items()}
     weights = [p for n in nets.values() for p in n.parameters()]
@@ -234,8 +255,7 @@ def train(args: argparse.Namespace) -> None:
     a_round = len(crops.labels) // args.batch
     if not args.epochs:
         return
-    steps, total = args.epochs * a_round, 0.0
-    slow = nets
+    steps, total, since = args.epochs * a_round, 0.0, step
     while step < steps:
         rng = np.random.default_rng([args.seed, 7, step])
         order = np.random.default_rng([args.seed, 6, step // a_round]).permutation(len(crops.labels))
@@ -258,17 +278,46 @@ def train(args: argparse.Namespace) -> None:
             slow = {k: Net().to(where) for k in FACTORS}
             for k, net in slow.items():
                 net.load_state_dict(means[k].values)
-            h, u = score(slow, held), score(slow, unseen)
+            answers = {k: torch_answer(n) for k, n in slow.items()}
+            h, u = score(answers, held), score(answers, unseen)
             living = held.labels == show.LIVE
-            curve.add(step=step, crops=step * args.batch, loss=total / args.every, bpcer_held=float((h[living] < LIVE_SCORE).mean()),
+            curve.add(step=step, crops=step * args.batch, loss=total / (step - since), bpcer_held=float((h[living] < LIVE_SCORE).mean()),
                       apcer_held=float((h[~living] >= LIVE_SCORE).mean()), apcer_unseen=float((u >= LIVE_SCORE).mean()))
-            total = 0.0
+            total, since = 0.0, step
             save(checkpoint, nets={k: n.state_dict() for k, n in nets.items()}, means={k: m.values for k, m in means.items()},
                  adam=adam.state_dict(), step=step)
-    if step:
-        for k, net in slow.items():
-            net.load_state_dict(means[k].values)
-    report(args.out / "liveness-rates.csv", rates(score(slow, held), held) + rates(score(slow, unseen), unseen))
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Rates of the files `ostiary-live-*.onnx` below `args.measure` on the splits kept apart and on `args.frames`."""
+    torch.set_num_threads(args.threads)
+    nets = {k: onnx_answer(args.measure / f"ostiary-live-{k}.onnx") for k in FACTORS}
+    rows = []
+    for split in SPLITS[1:]:
+        crops = load(sorted(args.out.glob(f"{split}-*.npz"))[:args.held])
+        rows += rates(score(nets, crops), crops, split)
+    for i, folder in enumerate(args.frames):
+        crops = frames(folder, i)
+        rows += rates(score(nets, crops), crops, "rendered")
+    if args.data:
+        crops = stills(args)
+        rows += rates(score(nets, crops), crops, "stills")
+    report(args.out / "liveness-rates.csv", rows)
+
+
+def stills(args: argparse.Namespace) -> Crops:
+    """The photos of LFW's held-out people as they are, without any camera added: living faces."""
+    boxes = faces.boxes([], args.data, faces.Finder(args.teachers / FINDER), args.out / "faces.json")
+    images: dict[str, list[np.ndarray]] = {k: [] for k in FACTORS}
+    for path in lfw(args.data, held=True):
+        box = boxes.get(str(path.relative_to(args.data)))
+        if box is not None:
+            scene = show.Scene(cv2.imread(str(path)), box)
+            for k, f in FACTORS.items():
+                images[k].append(show.crop(scene, f))
+    count = len(images["27"])
+    return Crops({k: np.array(v) for k, v in images.items()}, np.full(count, show.LIVE), np.full(count, "LFW, as published"),
+                 np.zeros((count, 2, 3), np.float32))
 
 
 def report(path: Path, rows: list[dict[str, object]]) -> None:
@@ -300,9 +349,10 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, action="append", default=[], help="learn from these frames, too: `ostiary demo --frames` writes such folders")
     parser.add_argument("--out", type=Path, required=True, help="crops, checkpoint, learning curve, rates")
     parser.add_argument("--export", type=Path, help="write the ONNX files there instead of training")
-    parser.add_argument("--shards", type=int, default=40, help="thousands of scenes to make")
+    parser.add_argument("--measure", type=Path, help="measure the quantised ONNX files there instead of training")
+    parser.add_argument("--shards", type=int, default=20, help="thousands of scenes to make")
     parser.add_argument("--held", type=int, default=3, help="thousands of scenes to measure on, twice")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--every", type=int, default=250)
@@ -312,6 +362,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.export:
         write(args)
+    elif args.measure:
+        measure(args)
     elif args.data and args.teachers:
         train(args)
     else:
