@@ -15,6 +15,7 @@ use ostiary::domain::{
 };
 use ostiary::engine::{Network, Pixels};
 use ostiary::picture::{Limits, Picture, decode};
+use ostiary::vision::manifest::Family;
 use ostiary::vision::{Examined, Manifest, ModelError, ModelSet, Purpose, Trusted, Vision, VisionConfig};
 
 fn manifest() -> Manifest {
@@ -388,5 +389,41 @@ fn damaged_real_models_give_errors_and_no_panic() {
         if let Ok(mut network) = Network::load(&bent, shape) {
             let _ = network.run(&input);
         }
+    }
+}
+
+/// A face kept by one model and laid onto another's template gives nearly the template that a fresh picture gives.
+#[test]
+fn a_kept_face_serves_another_model() {
+    let (models, faces) = (need_shared!("models"), need_shared!("eval/lfw/images"));
+    let mut people: Vec<PathBuf> = fs::read_dir(faces).unwrap().map(|e| e.unwrap().path()).collect();
+    people.sort();
+    let few = std::env::var("OSTIARY_KEPT_FACES").ok().and_then(|n| n.parse().ok()).unwrap_or(16);
+    for (old, new) in [("strong", "mobile"), ("mobile", "strong")] {
+        let (mut before, mut after) =
+            (vision(&models, old, VisionConfig::default()), vision(&models, new, VisionConfig::default()));
+        let manifest = manifest();
+        let spec = manifest.embedder(before.model_id()).unwrap();
+        let Family::Embedding { template, .. } = spec.family else { unreachable!() };
+        let mut cosines = Vec::new();
+        for person in people.iter().step_by((people.len() / few).max(1)) {
+            let file = fs::read_dir(person).unwrap().next().unwrap().unwrap().path();
+            let picture = picture(&file);
+            let (kept, fresh) = (
+                examine(&mut before, &picture, Purpose::Enrol),
+                examine(&mut after, &picture, Purpose::Enrol),
+            );
+            let (Some(_), Some(fresh)) = (kept.embedding, fresh.embedding) else { continue };
+            let again = after.embed_kept(&kept.aligned.unwrap(), &template).unwrap().unwrap();
+            cosines.push(again.cosine(&fresh).get());
+        }
+        cosines.sort_by(f32::total_cmp);
+        let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
+        let (least, low) = (cosines[0], cosines[cosines.len() / 20]);
+        let count = cosines.len();
+        let told =
+            format!("{old} -> {new}: {count} faces, mean {mean:.4}, 5 % below {low:.4}, least {least:.4}\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
+        assert!(mean > 0.9 && least > 0.75, "{old} -> {new}: mean {mean}, least {least}");
     }
 }

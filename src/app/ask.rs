@@ -20,6 +20,7 @@ use crate::link::wire::{
     PersonPut, PersonQuery, Photo, Profile, Refusal, Reply, TokenNew,
 };
 use crate::picture::Limits;
+use crate::ports::Clock as _;
 use crate::store;
 
 use super::cli::{
@@ -27,6 +28,7 @@ use super::cli::{
 };
 use super::commands::{Desk, House, LazyEyes};
 use super::config::Config;
+use super::epochs::{self, Sets};
 use super::out::Out;
 use super::recognition::Recognition;
 use super::{Answer, AppError, ask_rules, control, wiring};
@@ -100,24 +102,34 @@ pub(super) fn answer(common: &Common, request: &wire::Command) -> Result<Result<
 
 /// Opens the gallery for this one request.
 fn alone(common: &Common, request: wire::Command) -> Result<Result<Reply, Refusal>, AppError> {
+    Ok(desk(common)?.handle(&Caller::board(), request))
+}
+
+/// The operations on a gallery that no door has open.
+pub(super) fn desk(common: &Common) -> Result<Desk, AppError> {
     let config = Config::read(common.config.as_deref())?;
-    let models = wiring::Models::find(&config)?;
-    let (model, open_set) = models.open_set(&config)?;
+    let sets = Arc::new(Sets::new(wiring::Models::find(&config)?, &config));
+    // A set that the manifest does not know is told before a gallery is made.
+    sets.embedder(sets.configured())?;
     let store = Arc::new(wiring::store(&common.data, &config)?);
+    let clock = wiring::clock();
+    let door = DoorId(1);
+    let set = epochs::settle(&store, &sets, door, clock.now())?;
+    let (model, open_set) = sets.open_set(&set)?;
     let house = House {
-        recognition: Arc::new(Recognition::load(&store, open_set, model)?),
+        recognition: Arc::new(Recognition::load(&store, open_set, model)?.of_set(&set)),
         store,
-        clock: wiring::clock(),
+        clock,
         keep: config.keep,
         data: common.data.clone(),
-        door_id: DoorId(1),
+        door_id: door,
         settings: Config::settings(common.config.as_deref())?,
         booth: None,
         window: None,
+        sets: Some(Arc::clone(&sets)),
     };
-    let eyes = LazyEyes::new(move || models.open(&config));
-    let desk = Desk::new(house, Box::new(eyes), None).map_err(wiring::WiringError::from)?;
-    Ok(desk.handle(&Caller::board(), request))
+    let eyes = LazyEyes::new(move || sets.open(&set));
+    Ok(Desk::new(house, Box::new(eyes), None).map_err(wiring::WiringError::from)?)
 }
 
 /// A refusal with what to do about it on this command line.

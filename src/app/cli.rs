@@ -102,7 +102,7 @@ pub enum Command {
     Status,
     /// Measure recognition, detection and liveness on folders of pictures.
     Evaluate(super::evaluate::EvaluateArgs),
-    /// List or verify the models of the manifest.
+    /// List, add, verify, choose and measure the models of the manifest.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// Check camera, wires, display, clock, models, key and disk, one line each.
@@ -333,6 +333,19 @@ pub enum ModelsCommand {
     Verify {
         /// The set; without it the configured one.
         set: Option<String>,
+    },
+    /// Let another set serve this gallery.
+    ///
+    /// Templates are made again from the aligned faces that are kept of enrolments, in the background where a door
+    /// runs, which serves with the old models meanwhile; then all switch at once. Killed or switched off, it goes on at
+    /// the next start, or when this is given again. Who has no kept face must be enrolled again: persons list says who.
+    /// Naming the set that serves gives a change up.
+    Use {
+        /// A set of the manifest; see `models list`.
+        set: String,
+        /// Do not wait until the new set serves.
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Time a network on this machine, step by step.
     Bench(BenchArgs),

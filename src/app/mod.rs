@@ -11,6 +11,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod control;
+pub mod epochs;
 pub mod evaluate;
 pub mod fleet;
 pub mod identity;

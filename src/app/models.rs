@@ -3,6 +3,8 @@
 //! Owns: the list and the check. Does not own: the manifest, hashes and networks (`vision`).
 //! Invariants: `list` only says whether a file is there; `verify` loads it, which checks hash and shapes.
 
+mod change;
+
 use std::fmt;
 use std::fs;
 
@@ -20,11 +22,15 @@ use super::{Answer, AppError};
 
 /// Lists or verifies.
 pub(super) fn run(common: &Common, command: &ModelsCommand, out: &mut Out) -> Result<Answer, AppError> {
+    if let ModelsCommand::Use { set, no_wait } = command {
+        return change::run(common, set, *no_wait, out);
+    }
     let config = Config::read(common.config.as_deref())?;
     let models = Models::find(&config)?;
     match command {
         ModelsCommand::Bench(args) => return bench::run(&models, args, out),
         ModelsCommand::Quantize(args) => return quantize::run(&models, &config, args, out),
+        ModelsCommand::Use { .. } => unreachable!("done above"),
         ModelsCommand::List => {
             out.result(&listing(&models))?;
         }

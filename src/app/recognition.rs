@@ -5,7 +5,9 @@
 //! Invariants: a search sees each person whole or not at all; searching allocates nothing; a change follows the
 //! commit on disk, never goes before it, except that an erased person is dropped here first.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::domain::{Embedding, Match, ModelId, Mono, Person, PersonId, Template};
 use crate::engine::kernels;
@@ -20,9 +22,55 @@ use super::wiring::WiringError;
 
 /// The gallery in memory with its thresholds.
 pub struct Recognition {
-    gallery: RwLock<Gallery>,
-    policy: OpenSet,
+    served: RwLock<Served>,
+    /// Changed while `served` is held to write, so that whoever holds a gallery sees its thresholds.
+    policy: RwLock<Arc<OpenSet>>,
     standings: Standings,
+}
+
+/// A gallery as it stands in memory: everybody whom one model knows, and who it does not.
+pub struct Served {
+    /// The set of models that it belongs to.
+    set: String,
+    gallery: Gallery,
+    /// People who have templates, and none of this model.
+    strangers: BTreeSet<PersonId>,
+}
+
+impl Deref for Served {
+    type Target = Gallery;
+
+    fn deref(&self) -> &Gallery {
+        &self.gallery
+    }
+}
+
+impl Served {
+    /// The set of models that it belongs to; empty where nobody chose one.
+    #[must_use]
+    pub fn set(&self) -> &str {
+        &self.set
+    }
+
+    /// People who have templates, and none of this gallery's model: they need to be enrolled again.
+    #[must_use]
+    pub const fn strangers(&self) -> &BTreeSet<PersonId> {
+        &self.strangers
+    }
+
+    fn load(store: &Store, standings: &Standings, model: ModelId) -> Result<Self, RecognitionError> {
+        let mut gallery = Gallery::new(model).scanning_with(kernels::chosen().scan);
+        let (mut odd, mut strangers) = (None, BTreeSet::new());
+        store.for_each_with_looks(model, |person, templates| match gallery.upsert(person, templates) {
+            Ok(0) => drop(strangers.insert(person.id.clone())),
+            Ok(_) => gallery.set_standing(&person.id, standings.of(person)),
+            Err(error) => drop(odd.get_or_insert(error)),
+        })?;
+        match odd {
+            Some(error) => Err(error.into()),
+            None => Ok(Self { set: String::new(), gallery, strangers }),
+        }
+    }
 }
 
 /// Why there is no gallery in memory.
@@ -47,19 +95,33 @@ impl Recognition {
     /// # Errors
     /// See [`RecognitionError`].
     pub fn load(store: &Store, policy: OpenSet, model: ModelId) -> Result<Self, RecognitionError> {
-        let mut gallery = Gallery::new(model).scanning_with(kernels::chosen().scan);
         let standings = Standings::load(store)?;
-        let mut odd = None;
-        store.for_each_enrolled(model, |person, templates| {
-            if let Err(error) = gallery.upsert(person, templates) {
-                odd.get_or_insert(error);
-            }
-            gallery.set_standing(&person.id, standings.of(person));
-        })?;
-        match odd {
-            Some(error) => Err(error.into()),
-            None => Ok(Self { gallery: RwLock::new(gallery), policy, standings }),
-        }
+        let served = RwLock::new(Served::load(store, &standings, model)?);
+        Ok(Self { served, policy: RwLock::new(Arc::new(policy)), standings })
+    }
+
+    /// The same, with the name of the set that it belongs to.
+    #[must_use]
+    pub fn of_set(self, set: &str) -> Self {
+        set.clone_into(&mut self.write().set);
+        self
+    }
+
+    /// The gallery of another set's model, from the disk, to be served later.
+    ///
+    /// # Errors
+    /// See [`RecognitionError`].
+    pub fn prepare(&self, store: &Store, model: ModelId, set: &str) -> Result<Served, RecognitionError> {
+        Served::load(store, &self.standings, model).map(|served| Served { set: set.to_owned(), ..served })
+    }
+
+    /// Serves another gallery by its own thresholds from now on. Whoever changes people must be kept from it between
+    /// [`Recognition::prepare`] and this; where people stand may change meanwhile.
+    pub fn serve(&self, mut served: Served, policy: OpenSet) {
+        let mut now = self.write();
+        served.gallery.stand_as_in(&now.gallery);
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        *now = served;
     }
 
     /// Takes a person as they are on disk now.
@@ -67,9 +129,14 @@ impl Recognition {
     /// # Errors
     /// When the templates do not fit the gallery's; the person is then unchanged here.
     pub fn upsert(&self, person: &Person, templates: &[Template]) -> Result<(), RecognitionError> {
-        let mut gallery = self.write();
-        gallery.upsert(person, templates)?;
-        gallery.set_standing(&person.id, self.standings.of(person));
+        let mut served = self.write();
+        let taken = served.gallery.upsert(person, templates)?;
+        served.gallery.set_standing(&person.id, self.standings.of(person));
+        if taken == 0 && !templates.is_empty() {
+            served.strangers.insert(person.id.clone());
+        } else {
+            served.strangers.remove(&person.id);
+        }
         Ok(())
     }
 
@@ -81,14 +148,14 @@ impl Recognition {
 
     /// Something that is kept beside the profile has changed.
     pub fn stands(&self, person: &Person) {
-        self.write().set_standing(&person.id, self.standings.of(person));
+        self.write().gallery.set_standing(&person.id, self.standings.of(person));
     }
 
     /// Somebody passed or punched: brings their standing in memory to that.
     pub fn moved(&self, id: &PersonId) {
-        let mut gallery = self.write();
-        if let Some(standing) = gallery.standing(id) {
-            gallery.set_standing(id, self.standings.moved(id, standing));
+        let mut served = self.write();
+        if let Some(standing) = served.gallery.standing(id) {
+            served.gallery.set_standing(id, self.standings.moved(id, standing));
         }
     }
 
@@ -102,39 +169,44 @@ impl Recognition {
         let mut all = Vec::new();
         store
             .for_each_enrolled(model, |person, _| all.push((person.id.clone(), self.standings.of(person))))?;
-        let mut gallery = self.write();
+        let mut served = self.write();
         for (id, standing) in all {
-            gallery.set_standing(&id, standing);
+            served.gallery.set_standing(&id, standing);
         }
         Ok(())
     }
 
     /// Forgets a person.
     pub fn remove(&self, id: &PersonId) {
-        self.write().remove(id);
+        {
+            let mut served = self.write();
+            served.gallery.remove(id);
+            served.strangers.remove(id);
+        }
         self.standings.forget(id);
     }
 
     /// The gallery, held still while it is read.
-    pub fn gallery(&self) -> RwLockReadGuard<'_, Gallery> {
+    pub fn gallery(&self) -> RwLockReadGuard<'_, Served> {
         // `Gallery` keeps its invariants at every step that could panic.
-        self.gallery.read().unwrap_or_else(PoisonError::into_inner)
+        self.served.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The thresholds.
     #[must_use]
-    pub const fn policy(&self) -> &OpenSet {
-        &self.policy
+    pub fn policy(&self) -> Arc<OpenSet> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Who is this, if anybody?
     #[must_use]
     pub fn search(&self, probe: &Embedding) -> Match {
-        self.gallery().search(probe, &self.policy)
+        let gallery = self.gallery();
+        gallery.search(probe, &self.policy())
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Gallery> {
-        self.gallery.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Served> {
+        self.served.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::ports::Clock;
 use super::cli::{Common, RunArgs};
 use super::commands::House;
 use super::config::{Board, Config};
+use super::epochs::{self, Sets};
 use super::out::Out;
 use super::pipeline::{self, Hands, Journal, Keeper, Parts, Summary};
 use super::recognition::Recognition;
@@ -41,10 +42,11 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
     if let Some(last) = last.filter(|e| e.event.at.trust == ClockTrust::Trusted) {
         board_clock.remember(last.event.at.utc);
     }
-    let models = wiring::Models::find(&config)?;
-    let vision = models.open(&config)?;
-    let (model, open_set) = models.open_set(&config)?;
-    let recognition = Arc::new(Recognition::load(&store, open_set, model)?);
+    let sets = Arc::new(Sets::new(wiring::Models::find(&config)?, &config));
+    let set = epochs::settle(&store, &sets, DOOR, clock.now())?;
+    let vision = sets.open(&set)?;
+    let (model, open_set) = sets.open_set(&set)?;
+    let recognition = Arc::new(Recognition::load(&store, open_set, model)?.of_set(&set));
     let boot = Event::new(EventKind::Boot, DOOR, clock.now()).with(format_args!(
         "ostiary {} on {}",
         env!("CARGO_PKG_VERSION"),
@@ -54,6 +56,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
     let templates = recognition.gallery().templates();
     tracing::info!(
         board = board.0.name,
+        set,
         people = recognition.gallery().people(),
         templates,
         expected_fpir = recognition.policy().expected_fpir(templates),
@@ -74,6 +77,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
         settings: Config::settings(common.config.as_deref())?,
         booth: None,
         window: None,
+        sets: Some(sets),
     };
     let mut gate = Gate::new(config.gate.clone());
     gate.set_rules(recognition.standings().rules().book());

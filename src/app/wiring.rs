@@ -15,7 +15,7 @@ pub use crate::device::clock_os::thread_nanos;
 use crate::device::clock_os::{OsClock, mono_micros};
 use crate::device::clock_sim::SimClock;
 use crate::device::console::ConsoleUplink;
-use crate::domain::{ClockTrust, Mono, Now, Utc};
+use crate::domain::{ClockTrust, ModelId, Mono, Now, Utc};
 use crate::engine::Pixels;
 use crate::link::fleet::GroupKey;
 use crate::link::http::{self, HttpConfig, HttpServer};
@@ -24,8 +24,8 @@ use crate::link::wire::Operations;
 use crate::matching::{OpenSet, OpenSetError};
 use crate::ports::{Clock, Uplink};
 use crate::store::{self, KeyError, SealKey, Store, StoreError};
-use crate::vision::manifest::{Family, Input, Manifest, ManifestError, Role};
-use crate::vision::{ModelError, ModelSet, Vision, VisionError, models};
+use crate::vision::manifest::{Family, Input, Manifest, ManifestError};
+use crate::vision::{ModelError, ModelSet, Vision, VisionConfig, VisionError, models};
 pub use hardware::{Eyes, camera, display, door, here, release_relay, waiting_door, walkup};
 
 use super::commands::Desk;
@@ -123,7 +123,7 @@ fn credential() -> Option<PathBuf> {
 pub struct Models {
     /// What is known of them.
     pub manifest: Manifest,
-    /// The configured or default set.
+    /// The configured or default set; what serves a gallery is the gallery's own (`epochs`).
     pub set: String,
     /// Folders, in the order of search.
     pub folders: Vec<PathBuf>,
@@ -164,8 +164,16 @@ impl Models {
     /// # Errors
     /// See [`WiringError`].
     pub fn open(&self, config: &Config) -> Result<Vision, WiringError> {
-        let set = ModelSet::load(&self.manifest, self.manifest.set(&self.set)?, &self.folders)?;
-        let mut vision = Vision::new(set, config.vision.clone())?;
+        self.open_named(&self.set, &config.vision)
+    }
+
+    /// As [`Models::open`], a set by its name.
+    ///
+    /// # Errors
+    /// See [`WiringError`].
+    pub fn open_named(&self, set: &str, config: &VisionConfig) -> Result<Vision, WiringError> {
+        let set = ModelSet::load(&self.manifest, self.manifest.set(set)?, &self.folders)?;
+        let mut vision = Vision::new(set, config.clone())?;
         vision.set_clock(mono_micros);
         Ok(vision)
     }
@@ -184,13 +192,25 @@ impl Models {
     ///
     /// # Errors
     /// See [`WiringError`].
-    pub fn open_set(&self, config: &Config) -> Result<(crate::domain::ModelId, OpenSet), WiringError> {
-        let set = self.manifest.set(&self.set)?;
-        let spec = self.manifest.member(set, &set.embedder, Role::Embedder)?;
+    pub fn open_set(&self, config: &Config) -> Result<(ModelId, OpenSet), WiringError> {
+        self.open_set_of(&self.set, config.fpir_target, config.margin)
+    }
+
+    /// As [`Models::open_set`], of a set by its name.
+    ///
+    /// # Errors
+    /// See [`WiringError`].
+    pub fn open_set_of(
+        &self,
+        set: &str,
+        target: f64,
+        margin: f32,
+    ) -> Result<(ModelId, OpenSet), WiringError> {
+        let spec = self.manifest.embedder_of(self.manifest.set(set)?)?;
         let Family::Embedding { calibration, .. } = &spec.family else {
             unreachable!("the manifest gives the role of embedder to embeddings alone");
         };
-        Ok((spec.sha256, OpenSet::new(calibration.clone(), config.fpir_target, config.margin)?))
+        Ok((spec.sha256, OpenSet::new(calibration.clone(), target, margin)?))
     }
 }
 

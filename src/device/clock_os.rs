@@ -160,6 +160,11 @@ pub fn pause(span: Millis) {
     }
 }
 
+/// Puts this thread behind all others of the program; where that cannot be set, they share.
+pub fn behind_others() {
+    let _ = rustix::process::nice(15);
+}
+
 /// CPU time of this thread in nanoseconds: what a benchmark on a shared machine can rely on.
 #[must_use]
 pub fn thread_nanos() -> u64 {

@@ -160,6 +160,13 @@ impl Gallery {
         }
     }
 
+    /// Gives everybody who is in both the standing they have in `other`.
+    pub fn stand_as_in(&mut self, other: &Self) {
+        for entry in &other.people {
+            self.set_standing(&entry.id, entry.standing);
+        }
+    }
+
     /// A person's standing.
     #[must_use]
     pub fn standing(&self, id: &PersonId) -> Option<Standing> {

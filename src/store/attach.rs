@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::backing::{guarded, open_database};
 use super::db::{Opening, Options, Shared};
+use super::epochs::write_epochs;
 use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::{decode, encode};
@@ -82,6 +83,7 @@ impl Shared {
                 txn.open_table(IMAGES)?;
                 txn.open_table(JOURNAL)?;
                 create_extra(&txn, &self.sealer)?;
+                write_epochs(&txn, &self.sealer, None)?;
                 write_state(&txn, &self.sealer, &State::default())?;
             }
             txn.commit()?;
@@ -149,6 +151,7 @@ impl Shared {
             Extra::default()
         };
         self.check_extra(&extra)?;
+        self.epochs = self.load_epochs()?;
         self.index = index;
         self.state = state;
         self.extra = extra;

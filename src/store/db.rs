@@ -16,6 +16,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
 use super::attach::write_extra;
 use super::backing::guarded;
+use super::epochs::{EpochsRecord, write_epochs};
 use super::error::{Result, StoreError, corrupt};
 use super::key::SealKey;
 use super::medium::{FileMedium, Medium, Part};
@@ -85,6 +86,7 @@ pub(super) struct Shared {
     pub(super) index: BTreeMap<PersonId, u64>,
     pub(super) state: State,
     pub(super) extra: Extra,
+    pub(super) epochs: Option<EpochsRecord>,
 }
 
 impl Store {
@@ -113,6 +115,7 @@ impl Store {
             index: BTreeMap::new(),
             state: State::default(),
             extra: Extra::default(),
+            epochs: None,
         };
         if !options.create && medium.len(Part::Main)?.is_none() {
             return Err(StoreError::Missing(medium.name()));
@@ -156,6 +159,7 @@ impl Store {
                 index: &shared.index,
                 state: shared.state.clone(),
                 extra: shared.extra.clone(),
+                epochs: shared.epochs.clone(),
                 boot: self.boot,
                 capacity: self.options.journal_capacity,
                 signer: self.signer.get(),
@@ -167,13 +171,16 @@ impl Store {
             if draft.extra != shared.extra {
                 write_extra(&txn, &shared.sealer, &draft.extra)?;
             }
-            let Draft { state, extra, added, removed, .. } = draft;
+            if draft.epochs != shared.epochs {
+                write_epochs(&txn, &shared.sealer, draft.epochs.as_ref())?;
+            }
+            let Draft { state, extra, epochs, added, removed, .. } = draft;
             txn.commit()?;
-            Ok((out, state, extra, added, removed))
+            Ok((out, state, extra, epochs, added, removed))
         });
         match done {
-            Ok((out, state, extra, added, removed)) => {
-                (shared.state, shared.extra) = (state, extra);
+            Ok((out, state, extra, epochs, added, removed)) => {
+                (shared.state, shared.extra, shared.epochs) = (state, extra, epochs);
                 for id in removed {
                     shared.index.remove(&id);
                 }
@@ -266,7 +273,8 @@ fn read_in<T>(shared: &Shared, work: impl FnOnce(&View<'_>) -> Result<T>) -> Res
 impl Shared {
     /// One consistent state, through that transaction.
     pub(super) const fn view<'a>(&'a self, txn: &'a ReadTransaction) -> View<'a> {
-        View { txn, sealer: &self.sealer, index: &self.index, state: &self.state, extra: &self.extra }
+        let Self { sealer, index, state, extra, epochs, .. } = self;
+        View { txn, sealer, index, state, extra, epochs: epochs.as_ref() }
     }
 
     pub(super) fn database(&self) -> Result<&Database> {

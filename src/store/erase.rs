@@ -19,11 +19,12 @@ use super::attach::{write_extra, write_state};
 use super::backing::{guarded, open_database};
 use super::db::{Options, Shared, Store};
 use super::documents::copy_documents;
+use super::epochs::write_epochs;
 use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::PersonRecord;
 use super::schema::{
-    ACCESS, CROPS, FORMAT_KEY, IMAGES, JOURNAL, META, PASSAGES, PEOPLE, PUNCHES, Pair, Place, State,
+    ACCESS, CROPS, FORMAT_KEY, IMAGES, JOURNAL, META, NEXT, PASSAGES, PEOPLE, PUNCHES, Pair, Place, State,
     TEMPLATES, name, pair_bytes,
 };
 use super::seal::{NONCE_BYTES, Sealer};
@@ -176,7 +177,7 @@ impl Store {
                     Kind::Crop => receipt.crops += 1,
                     Kind::Image => receipt.images += 1,
                     // Searched for as all the others.
-                    Kind::Standing => {}
+                    Kind::Standing | Kind::Made => {}
                 }
                 needles.extend(removed.needles.iter().cloned());
             }
@@ -209,6 +210,8 @@ enum Kind {
     Template,
     Crop,
     Image,
+    /// A template of the epoch that is being made.
+    Made,
     /// Exceptions, PINs, the last passage.
     Standing,
 }
@@ -237,8 +240,13 @@ impl Draft<'_> {
         record: &mut PersonRecord,
         ids: &[u64],
     ) -> Result<Vec<Removed>> {
-        let (mut templates, mut crops) = (self.txn.open_table(TEMPLATES)?, self.txn.open_table(CROPS)?);
         let mut gone = Vec::new();
+        for id in ids {
+            if let Some(sealed) = self.take_made((number, *id))? {
+                gone.push(Removed::new(Kind::Made, &sealed));
+            }
+        }
+        let (mut templates, mut crops) = (self.txn.open_table(TEMPLATES)?, self.txn.open_table(CROPS)?);
         for id in ids {
             if let Some(value) = templates.remove((number, *id))? {
                 gone.push(Removed::new(Kind::Template, value.value()));
@@ -321,6 +329,9 @@ impl Shared {
             copy_pairs(&from, &txn, &self.sealer, CROPS, name::CROPS, state.crops)?;
             copy_pairs(&from, &txn, &self.sealer, IMAGES, name::IMAGES, state.images)?;
             copy_numbers(&from, &txn, &self.sealer, JOURNAL, name::JOURNAL, state.kept())?;
+            write_epochs(&txn, &self.sealer, self.epochs.as_ref())?;
+            let made = self.epochs.as_ref().map_or(0, |record| record.made);
+            copy_pairs(&from, &txn, &self.sealer, NEXT, name::NEXT, made)?;
             let extra = &self.extra;
             write_extra(&txn, &self.sealer, extra)?;
             copy_numbers(&from, &txn, &self.sealer, ACCESS, name::ACCESS, extra.access)?;

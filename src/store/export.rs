@@ -112,6 +112,7 @@ impl Store {
                     values: t.embedding.values().to_vec(),
                 })
                 .collect();
+            out.templates.extend(view.made(number, &templates)?);
             out.crops = crops
                 .iter()
                 .map(|(template, crop)| ExportedCrop {

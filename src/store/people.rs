@@ -9,10 +9,11 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::db::Store;
+use super::epochs::open_template;
 use super::error::{Result, StoreError, corrupt};
-use super::record::{Blob, CropRecord, ImageRecord, PersonRecord, TemplateRecord, decode, encode};
-use super::schema::{CROPS, IMAGES, PEOPLE, Pair, Place, TEMPLATES, name, pair_bytes};
-use super::txn::{Draft, View, open_person};
+use super::record::{Blob, CropRecord, ImageRecord, PersonRecord, TemplateRecord, encode};
+use super::schema::{CROPS, IMAGES, PEOPLE, Pair, TEMPLATES, name};
+use super::txn::{Draft, View};
 use ostiary_domain::limits::{MAX_ALIGNED_SIDE, MAX_IMAGES, MAX_TEMPLATES};
 use ostiary_domain::{
     Embedding, Event, ModelId, Person, PersonId, PersonStatus, Template, TemplateId, TemplateSource, Utc,
@@ -318,68 +319,7 @@ impl Store {
             Some((number, record)) => view.images(number, &record),
         })
     }
-
-    /// Calls `f` for everyone who has templates of that model, with those templates, in the order of enrolment.
-    /// All of it is one consistent state. `f` must not call the store.
-    ///
-    /// # Errors
-    /// When a record is damaged or missing; `f` has then been called for those before it, so a gallery that was
-    /// built so far must be thrown away.
-    pub fn for_each_enrolled(&self, model: ModelId, mut f: impl FnMut(&Person, &[Template])) -> Result<()> {
-        self.read_in_batches(
-            |view, from: u64| {
-                let table = view.txn.open_table(PEOPLE)?;
-                let mut batch = Vec::new();
-                for row in table.range(from..)?.take(BATCH) {
-                    let (key, value) = row?;
-                    let number = key.value();
-                    let record = open_person(view.sealer, number, value.value())?;
-                    batch.push((number, record.person()?, view.templates(number, &record, Some(model))?));
-                }
-                Ok(batch)
-            },
-            |batch| {
-                for (_, person, templates) in batch.iter().filter(|(_, _, templates)| !templates.is_empty()) {
-                    f(person, templates);
-                }
-                batch.last().map(|(number, _, _)| (number + 1, batch.len() as u64))
-            },
-        )
-    }
-
-    /// Opens every record there is and checks the journal's chain; returns how many records were opened. For an
-    /// installer's check: opening the store alone leaves crops and pictures sealed.
-    ///
-    /// # Errors
-    /// The first damage found.
-    pub fn check(&self) -> Result<u64> {
-        let mut opened = self.verify_chain()?;
-        self.read_in_batches(
-            |view, from: u64| {
-                let table = view.txn.open_table(PEOPLE)?;
-                let mut batch = Vec::new();
-                for row in table.range(from..)?.take(BATCH) {
-                    let (key, value) = row?;
-                    let number = key.value();
-                    let record = open_person(view.sealer, number, value.value())?;
-                    record.person()?;
-                    let templates = view.templates(number, &record, None)?.len();
-                    let pictures = view.crops(number, &record)?.len() + view.images(number, &record)?.len();
-                    batch.push((number, 1 + templates + pictures));
-                }
-                Ok(batch)
-            },
-            |batch| {
-                opened += batch.iter().map(|(_, records)| *records as u64).sum::<u64>();
-                batch.last().map(|(number, _)| (number + 1, batch.len() as u64))
-            },
-        )?;
-        Ok(opened)
-    }
 }
-
-/// People read at once.
-const BATCH: usize = 64;
 
 impl Draft<'_> {
     pub(super) fn put_record(&self, number: u64, record: &PersonRecord) -> Result<()> {
@@ -445,9 +385,7 @@ impl View<'_> {
             if listed.next() != Some(key.1) {
                 return Err(corrupt(name::TEMPLATES, "a record is gone or too many"));
             }
-            let (version, plain) =
-                self.sealer.open(&Place { table: name::TEMPLATES, key: &pair_bytes(key) }, value.value())?;
-            let content: TemplateRecord = decode(name::TEMPLATES, version, &plain)?;
+            let content = open_template(self.sealer, key, value.value())?.template;
             if model.is_none_or(|m| m == content.model()) {
                 out.push(content.template(key.1)?);
             }

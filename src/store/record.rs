@@ -172,6 +172,19 @@ impl TemplateRecord {
     pub(super) const fn model(&self) -> ModelId {
         ModelId(self.model)
     }
+
+    /// The same face by another model; its quality, source and date are still those of the picture.
+    pub(super) fn remade(self, model: ModelId, epoch: u32, scale: f32, values: Blob) -> Self {
+        Self { model: model.0, epoch, scale, values, ..self }
+    }
+}
+
+/// One template that was made again from a kept face: record version 2.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RemadeRecord {
+    pub(super) template: TemplateRecord,
+    /// The model on whose points the kept face was aligned.
+    pub(super) aligned_for: [u8; 32],
 }
 
 /// An aligned face.

@@ -14,6 +14,8 @@
 //! c      (person number, template)  sealed CropRecord: aligned RGB, kept for a change of model
 //! i      (person number, slot)      sealed ImageRecord: JPEG bytes
 //! j      event number:u64           sealed EntryRecord of the journal; where a block ends version 2, with a signature
+//! m      "epochs"                   sealed EpochsRecord: which models serve and which are to; absent until told
+//! n      (person number, template)  sealed NextRecord: a template of the epoch that is being made
 //! m      "extra"                    sealed Extra: counts of the tables below; absent in a gallery older than they
 //! a      person number:u64          sealed AccessRecord: exceptions and hashes of PINs
 //! b      person number:u64          sealed PassageRecord: where the person went last
@@ -48,6 +50,8 @@ pub(super) const MAGIC: [u8; 8] = *b"OSTIARY\0";
 pub(super) const GALLERY_ID_BYTES: usize = 16;
 /// Version byte of every record type in format 1.
 pub(super) const RECORD_V1: u8 = 1;
+/// A template that was made again from a kept face, with the model on whose points that face was aligned.
+pub(super) const RECORD_REMADE: u8 = 2;
 /// A journal record with a signature behind it.
 pub(super) const RECORD_SIGNED: u8 = 2;
 
@@ -64,6 +68,9 @@ pub(super) const ACCESS: TableDefinition<'static, u64, &[u8]> = TableDefinition:
 pub(super) const PASSAGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("b");
 pub(super) const PUNCHES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("k");
 
+pub(super) const NEXT: TableDefinition<'static, Pair, &[u8]> = TableDefinition::new("n");
+
+pub(super) const EPOCHS_KEY: &str = "epochs";
 pub(super) const EXTRA_KEY: &str = "extra";
 pub(super) const FORMAT_KEY: &str = "format";
 pub(super) const STATE_KEY: &str = "state";
@@ -84,6 +91,7 @@ pub(super) mod name {
     pub(crate) const CROPS: &str = "crops";
     pub(crate) const IMAGES: &str = "images";
     pub(crate) const JOURNAL: &str = "journal";
+    pub(crate) const NEXT: &str = "next";
     pub(crate) const ACCESS: &str = "access";
     pub(crate) const PASSAGES: &str = "passages";
     pub(crate) const PUNCHES: &str = "punches";

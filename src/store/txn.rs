@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::attach::write_state;
+use super::epochs::EpochsRecord;
 use super::error::{Result, corrupt};
 use super::record::{PersonRecord, decode};
 use super::schema::{Extra, PEOPLE, Pair, Place, RECORD_V1, State, name, pair_bytes};
@@ -22,6 +23,7 @@ pub(super) struct Draft<'a> {
     pub(super) index: &'a BTreeMap<PersonId, u64>,
     pub(super) state: State,
     pub(super) extra: Extra,
+    pub(super) epochs: Option<EpochsRecord>,
     pub(super) boot: BootId,
     pub(super) capacity: u64,
     /// Signs the last event of each append, where the device's key is known.
@@ -87,6 +89,7 @@ pub(super) struct View<'a> {
     pub(super) index: &'a BTreeMap<PersonId, u64>,
     pub(super) state: &'a State,
     pub(super) extra: &'a Extra,
+    pub(super) epochs: Option<&'a EpochsRecord>,
 }
 
 impl View<'_> {

@@ -6,7 +6,7 @@
 use super::blend::{BLEND_LOSS, Lanes, WHOLE, blend, pair, rounding, store};
 use super::manifest::Colour;
 use ostiary_domain::limits::MAX_ALIGNED_SIDE;
-use ostiary_domain::{AlignedFace, Frame, Landmarks, Point};
+use ostiary_domain::{AlignedFace, Frame, FrameMeta, Landmarks, Mono, Point};
 
 /// Where the five points lie in an aligned face.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,6 +101,37 @@ pub fn align(frame: Frame<'_>, landmarks: &Landmarks, template: &Template, face:
         _ => warp::<MAX_SAMPLES>(frame, grid, face),
     }
     true
+}
+
+/// How far a kept face is continued beyond its edge, in parts of its side: no template of the field reaches further.
+const BEYOND: usize = 4;
+
+/// Lays a face that was aligned on the points `from` onto another template, into `face`, whose side is the template's.
+///
+/// Both templates are known, so this is one similarity and no search. What the other template shows beyond the edge of
+/// the kept face is continued from its outermost pixels: networks take a smear of skin and hair better than a black
+/// frame. `false` leaves `face` black: the points make no face.
+pub fn realign(kept: &AlignedFace, from: &[Point; 5], template: &Template, face: &mut AlignedFace) -> bool {
+    let side = kept.side();
+    if side == template.side && face.side() == side && from.iter().zip(&template.points).all(|(a, b)| a == b)
+    {
+        face.rgb_mut().copy_from_slice(kept.rgb());
+        return true;
+    }
+    let margin = side.div_ceil(BEYOND);
+    let wide = side + 2 * margin;
+    let mut rgb = Vec::with_capacity(wide * wide * 3);
+    let rows = kept.rgb().as_chunks::<3>().0;
+    for y in 0..wide {
+        let row = &rows[y.saturating_sub(margin).min(side - 1) * side..][..side];
+        rgb.extend((0..wide).flat_map(|x| row[x.saturating_sub(margin).min(side - 1)]));
+    }
+    let moved = from.map(|p| Point { x: p.x + margin as f32, y: p.y + margin as f32 });
+    let meta = FrameMeta { width: wide as u32, height: wide as u32, captured: Mono(0), seq: 0 };
+    match Frame::new(&rgb, meta) {
+        Ok(frame) => align(frame, &Landmarks(moved), template, face),
+        Err(_) => false,
+    }
 }
 
 /// Where the samples of a crop lie in the frame: `origin + column * (a, b) + row * (-b, a)`, in [`UNIT`]s.

@@ -5,7 +5,7 @@
 //! order of checks is fixed: somebody, in the zone, good enough, living, known.
 
 use super::VisionError;
-use super::align::{Template, align};
+use super::align::{Template, align, realign};
 use super::config::{ConfigError, VisionConfig};
 use super::liveness::{Embeddable, LiveScore, Liveness, PassiveNet, Trusted, Vote};
 use super::models::ModelSet;
@@ -17,7 +17,7 @@ use super::track::Tracker;
 use ostiary_domain::limits::MAX_FACES;
 use ostiary_domain::{
     AlignedFace, Calibration, Detection, Embedding, Frame, Landmarks, Look, LookVerdict, Match, ModelId,
-    Quality, QualityReason, QualityReasons,
+    Point, Quality, QualityReason, QualityReasons,
 };
 
 /// Decimal logarithm of the false match rate below whose cosine two faces of one track are two people.
@@ -49,6 +49,8 @@ pub struct Examined {
     pub embedding: Option<Embedding>,
     /// This one picture's liveness, 0 to 1, where it was asked for and a face was good enough to be asked.
     pub live: Option<f32>,
+    /// The embedder that looked: the template is its, whatever serves by the time it is used.
+    pub model: ModelId,
 }
 
 /// What a still picture's liveness matters. One picture proves little: at the door several frames vote.
@@ -214,6 +216,7 @@ impl Vision {
                 aligned: None,
                 embedding: None,
                 live: None,
+                model: self.models.model_id(),
             });
         };
         let face = refined(&mut models.refiner, frame, &face)?;
@@ -251,7 +254,9 @@ impl Vision {
             None
         };
         stopwatch.lap(Stage::Embed);
-        Ok(Examined { faces, subject: Some(face), quality, reasons, aligned: Some(aligned), embedding, live })
+        let model = models.model_id();
+        let aligned = Some(aligned);
+        Ok(Examined { faces, subject: Some(face), quality, reasons, aligned, embedding, live, model })
     }
 
     /// Every face of at least `min_score`, best first, however many: for measuring the detector.
@@ -271,6 +276,24 @@ impl Vision {
         let mut aligned = self.aligned.clone();
         let upright = align(frame, &face.landmarks, self.models.embedder.template(), &mut aligned);
         Ok(upright.then_some(aligned))
+    }
+
+    /// The template of a face kept from an enrolment, which was aligned on the points `from` of another model: it is
+    /// laid onto this model's template first. It holds no more detail than the kept face. The caller vouches for it,
+    /// as at the enrolment. `None` where the points make no face.
+    ///
+    /// # Errors
+    /// When the network fails or gives nothing usable.
+    pub fn embed_kept(
+        &mut self,
+        kept: &AlignedFace,
+        from: &[Point; 5],
+    ) -> Result<Option<Embedding>, VisionError> {
+        let Self { models, aligned, .. } = self;
+        if !realign(kept, from, models.embedder.template(), aligned) {
+            return Ok(None);
+        }
+        models.embedder.embed(&Trusted(aligned)).map(Some)
     }
 
     /// The template of an aligned face; one kept from another model is scaled to this model's size.

@@ -6,6 +6,7 @@ mod attendance;
 mod common;
 mod damage;
 mod disk;
+mod epochs;
 mod erasure;
 mod gallery;
 mod keys;

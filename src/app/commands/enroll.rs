@@ -132,6 +132,15 @@ impl Desk {
     ) -> Result<Reply, Refusal> {
         let Looks { mut outcomes, mut accepted } = looks;
         let _changing = self.changing();
+        // The pictures were looked at before this: other models may serve by now.
+        let model = self.house.recognition.gallery().model();
+        if accepted.iter().any(|a| a.template.model != model) {
+            return Err(Refusal::busy("the door has just changed its models; send the pictures again"));
+        }
+        let epoch = self.house.store.epochs().map_or(0, |epochs| epochs.number_of(model));
+        for look in &mut accepted {
+            look.template.epoch = epoch;
+        }
         // Again: somebody else may have changed the person while the pictures were looked at.
         let (_, mut person) = self.prepared(caller, Some(id.as_str()), put.presence, &put.profile)?;
         let store = &self.house.store;
@@ -258,8 +267,7 @@ impl Desk {
             .then(|| kept(picture))
             .transpose()
             .map_err(|e| Refusal::new(Code::Internal, named(name, &e.to_string())))?;
-        let model = self.house.recognition.gallery().model();
-        let template = self.template(embedding, model, quality, source, crop);
+        let template = self.template(embedding, examined.model, quality, source, crop);
         accepted.push(Accepted { outcome: index, template, image });
         Ok(row(Vec::new()))
     }

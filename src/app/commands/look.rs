@@ -22,7 +22,6 @@ use crate::vision::{Examined, LiveRule, Purpose};
 
 use super::Desk;
 use super::enroll::quality_refusal;
-use super::people::view;
 
 /// Longest side of a small picture, in pixels.
 const THUMBNAIL_SIDE: u32 = 128;
@@ -37,7 +36,7 @@ impl Desk {
         let (examined, embedding) = self.probe(image, LiveRule::Trusted)?;
         let gallery = self.house.recognition.gallery();
         let policy = self.house.recognition.policy();
-        let found = gallery.search(&embedding, policy);
+        let found = gallery.search(&embedding, &policy);
         let nearest = gallery.candidates(&embedding, 1, Mode::Accurate);
         let cosine = nearest.first().map_or(-1.0, |c| c.score.get());
         let (person, name, ambiguous) = match found {
@@ -89,7 +88,7 @@ impl Desk {
             SearchMode::Accurate => Mode::Accurate,
         };
         let mut best: BTreeMap<PersonId, f32> = BTreeMap::new();
-        let (threshold, calibration) = {
+        let (threshold, policy) = {
             let gallery = self.house.recognition.gallery();
             let wanted = |entry: &crate::matching::Entry| {
                 query.collection.as_deref().is_none_or(|collection| entry.is_in(collection))
@@ -101,8 +100,9 @@ impl Desk {
                 }
             }
             let policy = self.house.recognition.policy();
-            (policy.threshold(gallery.templates()).get(), policy.calibration())
+            (policy.threshold(gallery.templates()).get(), policy)
         };
+        let calibration = policy.calibration();
         let shown = |cosine: f32| shown_score(calibration, Cosine::new(cosine));
         let own_rule = query.min_score.is_none() || !caller.may(Scope::Scores);
         let mut hits: Vec<(PersonId, f32)> = best
@@ -119,7 +119,7 @@ impl Desk {
             // Erased in this very moment: then they are nobody any more.
             let Some((person, held)) = self.house.store.profile(&id).or_refuse()? else { continue };
             candidates.push(Candidate {
-                person: view(&person, held),
+                person: self.view(&person, held),
                 score: caller.may(Scope::Scores).then(|| shown(cosine)),
                 thumbnails: if query.thumbnails { self.thumbnails(&id)? } else { Vec::new() },
             });
@@ -148,7 +148,8 @@ impl Desk {
             let (_, other) = self.probe(image, LiveRule::Trusted)?;
             cosine = if other.cosine(&a) > cosine { other.cosine(&a) } else { cosine };
         }
-        let calibration = self.house.recognition.policy().calibration();
+        let policy = self.house.recognition.policy();
+        let calibration = policy.calibration();
         let match_level = MatchLevel::reached(calibration, cosine).map_or(0, MatchLevel::number);
         let score = shown_score(calibration, cosine);
         let allowed = caller.may(Scope::Scores);

@@ -12,11 +12,14 @@ mod collections;
 mod enroll;
 mod gallery;
 mod look;
+mod models;
 mod people;
 mod rules;
 mod status;
 mod tokens;
 mod watch;
+
+pub use models::Pace;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +34,7 @@ use crate::vision::{Examined, LiveRule, Purpose, Vision};
 
 use super::accounts::Accounts;
 use super::booth::Booth;
+use super::epochs::Sets;
 use super::identity::Identity;
 use super::recognition::{ExamineError, Recognition, RecognitionError};
 use super::tokens::Tokens;
@@ -52,7 +56,16 @@ pub trait Eyes: Send + Sync {
         purpose: Purpose,
         rule: LiveRule,
     ) -> Result<Box<Examined>, ExamineError>;
+
+    /// Looks through other models from now on. `serve` is run at that moment, between two looks.
+    ///
+    /// # Errors
+    /// When nobody looks any more: `serve` was not run then.
+    fn exchange(&self, vision: Box<Vision>, serve: Serve) -> Result<(), ExamineError>;
 }
+
+/// What brings a gallery into service.
+pub type Serve = Box<dyn FnOnce() + Send>;
 
 /// The running door, as far as commands may touch it.
 pub trait DoorHandle: Send + Sync {
@@ -89,6 +102,8 @@ pub struct House {
     pub booth: Option<Arc<Booth>>,
     /// What the console sees of camera and display; the running door has one.
     pub window: Option<Arc<Window>>,
+    /// The models that may serve; without them they cannot be changed.
+    pub sets: Option<Arc<Sets>>,
 }
 
 /// Everything a handler works with; shared by all transports.
@@ -105,6 +120,8 @@ pub struct Desk {
     signing: Mutex<()>,
     /// Held by whatever reads a person, decides and writes.
     changes: Mutex<()>,
+    /// Why a change of models does not go on.
+    stuck: Mutex<Option<String>>,
 }
 
 /// What is kept of an enrolment beside the template.
@@ -140,6 +157,7 @@ impl Desk {
             told: Mutex::default(),
             signing: Mutex::new(()),
             changes: Mutex::new(()),
+            stuck: Mutex::new(None),
         })
     }
 
@@ -204,6 +222,7 @@ impl Desk {
             Command::Status => self.status(),
             Command::Door(order) => self.door_handle()?.order(order, &caller.name).map(Reply::Door),
             Command::Rules(command) => self.rules(caller, command),
+            Command::UseModels(set) => self.use_models(&set),
             Command::GetConfig => {
                 Ok(Reply::Document(crate::link::wire::Document(self.house.settings.clone())))
             }
@@ -361,5 +380,12 @@ impl<F: Fn() -> Result<Vision, WiringError> + Send + Sync> Eyes for LazyEyes<F> 
             None => (self.open)().map_err(Box::new)?,
         };
         super::recognition::examine(guard.insert(vision), picture, purpose, rule)
+    }
+
+    fn exchange(&self, vision: Box<Vision>, serve: Serve) -> Result<(), ExamineError> {
+        let mut guard = self.vision.lock().unwrap_or_else(PoisonError::into_inner);
+        *guard = Some(*vision);
+        serve();
+        Ok(())
     }
 }

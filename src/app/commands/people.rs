@@ -31,14 +31,14 @@ impl Desk {
         };
         let page =
             self.house.store.people(&filter, query.page as usize, usize::from(query.limit)).or_refuse()?;
-        let persons = page.people.iter().zip(&page.held).map(|(p, held)| view(p, *held)).collect();
+        let persons = page.people.iter().zip(&page.held).map(|(p, held)| self.view(p, *held)).collect();
         Ok(Reply::Persons(PersonPage { persons, total: page.total }))
     }
 
     pub(super) fn show_person(&self, id: &str) -> Result<Reply, Refusal> {
         let id = parse(id)?;
         let (person, held) = self.house.store.profile(&id).or_refuse()?.ok_or_else(|| nobody(&id))?;
-        let mut view = view(&person, held);
+        let mut view = self.view(&person, held);
         view.looks = self
             .house
             .store
@@ -124,6 +124,12 @@ impl Desk {
         Ok(Reply::Events(EventPage { events, next, newest }))
     }
 
+    /// A person as a client sees them.
+    pub(super) fn view(&self, person: &Person, held: Held) -> PersonView {
+        let needs_reenrolment = self.house.recognition.gallery().strangers().contains(&person.id);
+        PersonView { needs_reenrolment, ..view(person, held) }
+    }
+
     pub(super) fn verify_events(&self) -> Result<Reply, Refusal> {
         let key = self.identity.public_key().or_refuse()?;
         let events = self.house.store.verify_signed(Some(&key)).or_refuse()?;
@@ -141,8 +147,7 @@ pub(super) fn nobody(id: &PersonId) -> Refusal {
     Refusal::new(Code::NotFound, format!("there is no person {id}"))
 }
 
-/// A person as a client sees them.
-pub(super) fn view(p: &Person, held: Held) -> PersonView {
+fn view(p: &Person, held: Held) -> PersonView {
     let texts = |labels: &[crate::domain::person::Label]| labels.iter().map(ToString::to_string).collect();
     PersonView {
         id: p.id.as_str().to_owned(),
@@ -162,6 +167,7 @@ pub(super) fn view(p: &Person, held: Held) -> PersonView {
         templates: held.templates,
         images: held.images,
         crops: held.crops,
+        needs_reenrolment: false,
         looks: Vec::new(),
     }
 }

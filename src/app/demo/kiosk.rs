@@ -244,6 +244,7 @@ impl Kiosk {
             settings: String::new(),
             booth: None,
             window: None,
+            sets: None,
         };
         let models = wiring::Models::find(config)?;
         let with = Arc::clone(config);

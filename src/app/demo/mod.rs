@@ -65,6 +65,7 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         settings: String::new(),
         booth: None,
         window: None,
+        sets: None,
     };
     out.line("enrolling")?;
     let cast = {

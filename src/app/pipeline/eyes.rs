@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use crate::app::booth::Booth;
-use crate::app::commands::Eyes;
+use crate::app::commands::{Eyes, Serve};
 use crate::app::latest::{Consumer, FrameBuffer, Wait};
 use crate::app::recognition::{self, ExamineError, Recognition};
 use crate::app::supervisor::{Loop, Stamps};
@@ -40,9 +40,16 @@ struct Examination {
     reply: SyncSender<Result<Box<Examined>, ExamineError>>,
 }
 
+/// What the thread does between two frames.
+enum Work {
+    Examine(Examination),
+    /// Other models serve from now on; told when it is done.
+    Exchange(Box<Vision>, Serve, SyncSender<()>),
+}
+
 /// The commands' way to the vision thread.
 pub(super) struct RemoteEyes {
-    queue: SyncSender<Examination>,
+    queue: SyncSender<Work>,
 }
 
 impl Eyes for RemoteEyes {
@@ -54,8 +61,15 @@ impl Eyes for RemoteEyes {
     ) -> Result<Box<Examined>, ExamineError> {
         let (reply, answer) = sync_channel(1);
         let examination = Examination { picture: picture.clone(), purpose, rule, reply };
-        self.queue.try_send(examination).map_err(|_| ExamineError::Busy)?;
+        self.queue.try_send(Work::Examine(examination)).map_err(|_| ExamineError::Busy)?;
         answer.recv_timeout(ANSWER).map_err(|_| ExamineError::Busy)?
+    }
+
+    fn exchange(&self, vision: Box<Vision>, serve: Serve) -> Result<(), ExamineError> {
+        let (done, answer) = sync_channel(1);
+        // Waits its turn: pictures that wait before it are looked at by the old models, and all after it by the new.
+        self.queue.send(Work::Exchange(vision, serve, done)).map_err(|_| ExamineError::Busy)?;
+        answer.recv().map_err(|_| ExamineError::Busy)
     }
 }
 
@@ -72,7 +86,7 @@ pub struct Seen {
 pub(super) struct EyesThread {
     vision: Vision,
     frames: Consumer,
-    examinations: Receiver<Examination>,
+    examinations: Receiver<Work>,
     looks: SyncSender<Message>,
     recognition: Arc<Recognition>,
     clock: Arc<dyn Clock>,
@@ -129,11 +143,21 @@ impl EyesThread {
             stamps.stamp(Loop::Vision, self.clock.now().mono);
             let begun = self.clock.now().mono;
             if begun >= self.frames_first
-                && let Ok(e) = self.examinations.try_recv()
+                && let Ok(work) = self.examinations.try_recv()
             {
-                let result = recognition::examine(&mut self.vision, &e.picture, e.purpose, e.rule);
-                // An asker who gave up is no error.
-                let _ = e.reply.try_send(result);
+                match work {
+                    Work::Examine(e) => {
+                        let result = recognition::examine(&mut self.vision, &e.picture, e.purpose, e.rule);
+                        // An asker who gave up is no error.
+                        let _ = e.reply.try_send(result);
+                    }
+                    Work::Exchange(vision, serve, done) => {
+                        serve();
+                        self.vision = *vision;
+                        // As above.
+                        let _ = done.try_send(());
+                    }
+                }
                 let ended = self.clock.now().mono;
                 if self.somebody {
                     self.frames_first = ended.after(Millis(ended.since(begun).0 * FRAMES_SHARE));
@@ -163,7 +187,8 @@ impl EyesThread {
                     if self.booth.is_active()
                         && let Ok(frame) = Frame::new(&buffer.rgb, buffer.meta)
                     {
-                        let calibration = recognition.policy().calibration();
+                        let policy = recognition.policy();
+                        let calibration = policy.calibration();
                         let now = self.clock.now().mono;
                         let attention =
                             self.booth.saw(&mut self.vision, frame, &look, live.as_ref(), calibration, now);

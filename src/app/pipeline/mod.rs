@@ -22,6 +22,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use crate::access::{Gate, Input, Operator};
+use crate::device::clock_os::behind_others;
 use crate::device::notify::Notify;
 use crate::domain::{Millis, Mono, Now, Rulebook, Screen, clipped};
 use crate::link::mqtt::Nudge;
@@ -31,7 +32,7 @@ use crate::store::StoreError;
 use crate::vision::Vision;
 
 use super::booth::Booth;
-use super::commands::{Desk, House};
+use super::commands::{Desk, House, Pace};
 use super::control::{self, Control};
 use super::latest;
 use super::recognition::Recognition;
@@ -166,7 +167,7 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
     house.window = Some(Arc::clone(&window));
     let (clock, store) = (Arc::clone(&house.clock), Arc::clone(&house.store));
     let recognition = Arc::clone(&house.recognition);
-    let data = house.data.clone();
+    let (data, sets) = (house.data.clone(), house.sets.clone());
     let started = clock.now();
     let stamps = Stamps::new(started.mono);
     let (messages, inbox) = sync_channel(MESSAGES);
@@ -241,6 +242,20 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
                 booth.written(desk.enrol_taken(person));
             }
         })?;
+    }
+    if let Some(sets) = sets {
+        let (desk, wishes) = (Arc::clone(&desk), sets.listen());
+        // As above: what it has made is committed, and the next start goes on with it.
+        spawn("models", stamps.clone(), move |_| {
+            behind_others();
+            for () in wishes {
+                if let Err(error) = desk.remake(Pace::Background, &|_| {}) {
+                    tracing::error!(%error, "the change of models does not go on; the old ones serve");
+                }
+            }
+        })?;
+        // What an earlier run began.
+        sets.wake();
     }
     let links = (parts.links)(&desk);
     let unused = |desk: &Desk| desk.tokens().is_empty() && desk.accounts().is_empty();

@@ -82,6 +82,8 @@ pub enum Command {
     Door(DoorOrder),
     /// Rules, exceptions, PINs, keys, attendance. -> `Document` or `Done`
     Rules(RulesCommand),
+    /// Let another set of models serve: templates are made again from kept faces first. -> `Status`
+    UseModels(String),
     /// Every setting in force. -> `Document`
     GetConfig,
     /// People who sign in at the console. -> `Accounts`, `Invited` or `Done`
@@ -142,6 +144,7 @@ impl Command {
                 | DoorOrder::Release,
             ) => Some(Scope::Door),
             Self::ExportPerson(_)
+            | Self::UseModels(_)
             | Self::GetConfig
             | Self::Accounts(_)
             | Self::CreateToken(_)

@@ -16,6 +16,7 @@ mod reply;
 mod rules;
 mod say;
 mod scope;
+mod status;
 mod verbs;
 
 pub use account::{
@@ -31,12 +32,13 @@ pub use people::{PersonPut, PersonQuery, Presence, Profile, person_status};
 pub use photo::{MAX_PHOTO_BYTES, Photo, PhotoError};
 pub use refusal::{Code, Refusal};
 pub use reply::{
-    CameraProgress, CameraStage, Candidate, CollectionView, Compared, Document, DoorStatus, Enrolled, Erased,
-    EventPage, FaceBox, FaceReport, Found, Identified, ImageOutcome, Live, Nearest, OneToNAnswer, PersonPage,
-    PersonView, Reply, SessionView, Sight, Status, Thumbnail, TokenIssued, TokenView,
+    CameraProgress, CameraStage, Candidate, CollectionView, Compared, Document, Enrolled, Erased, EventPage,
+    FaceBox, FaceReport, Found, Identified, ImageOutcome, Live, Nearest, OneToNAnswer, PersonPage,
+    PersonView, Reply, SessionView, Sight, Thumbnail, TokenIssued, TokenView,
 };
 pub use rules::{AccessPut, CorrectionPut, ExplainQuery, RulesCommand, RulesPart, SheetQuery};
 pub use scope::{Caller, Scope, Scopes, Secret};
+pub use status::{DoorStatus, ModelChange, Status};
 pub use verbs::{VERBS, command as command_of_verb};
 
 /// Bytes as lower-case hexadecimal digits.

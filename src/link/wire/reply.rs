@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::account::{AccountView, Invited};
+use super::status::{DoorStatus, Status};
 use super::{moment::Moment, photo::Photo};
 
 /// An answer.
@@ -346,6 +347,9 @@ pub struct PersonView {
     pub images: usize,
     /// Crops kept.
     pub crops: usize,
+    /// All templates are of another embedder than the one that serves: the door does not know this person until they
+    /// are enrolled again.
+    pub needs_reenrolment: bool,
     /// Each template: number, quality, source, date. Empty in lists.
     pub looks: Vec<String>,
 }
@@ -435,66 +439,4 @@ pub struct TokenView {
     pub expires: Option<Moment>,
     /// Whether it is past that.
     pub expired: bool,
-}
-
-/// What a door is made of and how it fares.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Status {
-    /// Version of the program.
-    pub version: String,
-    /// The folder of gallery, journal and key.
-    pub data: String,
-    /// People enrolled.
-    pub people: u64,
-    /// Templates of the present embedder in memory.
-    pub templates: usize,
-    /// Counts changes of people and templates.
-    pub revision: u64,
-    /// The embedder's SHA-256.
-    pub embedder: String,
-    /// Threshold in force, as cosine.
-    pub threshold: f32,
-    /// The target: false identifications per look of a stranger.
-    pub fpir_target: f64,
-    /// What is expected at this size of the gallery.
-    pub expected_fpir: f64,
-    /// Whether the threshold lies beyond what was measured for this embedder.
-    pub extrapolated: bool,
-    /// Margin wanted between the best and the second person, as cosine.
-    pub margin: f32,
-    /// Events in the journal.
-    pub events: u64,
-    /// Events that nobody confirmed yet.
-    pub queued: u64,
-    /// Events dropped before they were confirmed, ever.
-    pub lost: u64,
-    /// Bytes of the gallery's file.
-    pub file_bytes: u64,
-    /// Whether the wall clock may be believed.
-    pub clock: String,
-    /// The running door, where there is one.
-    pub door: Option<DoorStatus>,
-}
-
-/// How the running door fares.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct DoorStatus {
-    /// State of the door machine.
-    pub state: String,
-    /// Whether the relay is energised.
-    pub relay: bool,
-    /// Frames captured.
-    pub frames: u64,
-    /// Frames looked at.
-    pub looks: u64,
-    /// Frames overwritten by a newer one before they were looked at.
-    pub overwritten: u64,
-    /// What is wrong with the camera, if anything.
-    pub camera_fault: Option<String>,
-    /// Whether the disk takes events.
-    pub journal_ok: bool,
-    /// Whether the door stands open; `None` without a contact.
-    pub open: Option<bool>,
-    /// Whether the housing is open.
-    pub tampered: bool,
 }

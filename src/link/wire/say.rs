@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::{
-    AccountView, CollectionView, Compared, DoorStatus, Enrolled, Erased, Identified, Invited, Moment,
-    PersonPage, PersonView, Status, TokenIssued, TokenView,
+    AccountView, CollectionView, Compared, DoorStatus, Enrolled, Erased, Identified, Invited, ModelChange,
+    Moment, PersonPage, PersonView, Status, TokenIssued, TokenView,
 };
 
 impl fmt::Display for Enrolled {
@@ -61,7 +61,8 @@ impl fmt::Display for Compared {
 impl fmt::Display for PersonPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for p in &self.persons {
-            writeln!(f, "{:<24} {:<9} {:>2} templates  {}", p.id, p.status, p.templates, p.name)?;
+            let again = if p.needs_reenrolment { "  NEEDS RE-ENROLMENT" } else { "" };
+            writeln!(f, "{:<24} {:<9} {:>2} templates  {}{again}", p.id, p.status, p.templates, p.name)?;
         }
         write!(f, "{} of {} people", self.persons.len(), self.total)
     }
@@ -78,7 +79,8 @@ impl fmt::Display for PersonView {
         writeln!(f, "created   {}", self.create_date.text())?;
         writeln!(f, "modified  {}", self.modified_date.text())?;
         writeln!(f, "kept      {} images, {} crops", self.images, self.crops)?;
-        write!(f, "templates {}", self.templates)?;
+        let again = if self.needs_reenrolment { ", all of another model: NEEDS RE-ENROLMENT" } else { "" };
+        write!(f, "templates {}{again}", self.templates)?;
         self.looks.iter().try_for_each(|look| write!(f, "\n  {look}"))
     }
 }
@@ -150,7 +152,18 @@ impl fmt::Display for Status {
         writeln!(f, "ostiary     {}", self.version)?;
         writeln!(f, "data        {} ({} bytes)", self.data, self.file_bytes)?;
         writeln!(f, "gallery     {} people, {} templates", self.people, self.templates)?;
+        writeln!(f, "models      {} (epoch {})", self.models, self.epoch)?;
         writeln!(f, "embedder    {}", self.embedder)?;
+        if let Some(change) = &self.change {
+            writeln!(f, "changing    {change}")?;
+        }
+        if self.needs_reenrolment > 0 {
+            writeln!(
+                f,
+                "re-enrol    {} people are unknown to these models; ostiary persons list marks them",
+                self.needs_reenrolment
+            )?;
+        }
         let note = if self.extrapolated { ", extrapolated beyond what was measured" } else { "" };
         writeln!(f, "threshold   cosine {:.3}, margin {:.3}{note}", self.threshold, self.margin)?;
         writeln!(
@@ -164,6 +177,16 @@ impl fmt::Display for Status {
             Some(door) => write!(f, "\n{door}"),
             None => write!(f, "\ndoor        not running"),
         }
+    }
+}
+
+impl fmt::Display for ModelChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "to {} (epoch {}): {} of {} kept faces", self.models, self.epoch, self.done, self.total)?;
+        if self.failed > 0 {
+            write!(f, ", {} gave no template", self.failed)?;
+        }
+        self.fault.as_ref().map_or(Ok(()), |fault| write!(f, "; STANDS STILL: {fault}"))
     }
 }
 

@@ -231,6 +231,20 @@ impl Manifest {
         self.models.iter().find(|m| m.name == name)
     }
 
+    /// The embedder whose file has that hash.
+    #[must_use]
+    pub fn embedder(&self, sha256: ModelId) -> Option<&ModelSpec> {
+        self.models.iter().find(|m| m.role == Role::Embedder && m.sha256 == sha256)
+    }
+
+    /// The embedder of a set.
+    ///
+    /// # Errors
+    /// As [`Manifest::member`].
+    pub fn embedder_of(&self, set: &SetSpec) -> Result<&ModelSpec, ManifestError> {
+        self.member(set, &set.embedder, Role::Embedder)
+    }
+
     /// A set's member, with the role it must have.
     ///
     /// # Errors
