@@ -108,7 +108,7 @@ fn alone(common: &Common, request: wire::Command) -> Result<Result<Reply, Refusa
 /// The operations on a gallery that no door has open.
 pub(super) fn desk(common: &Common) -> Result<Desk, AppError> {
     let config = Config::read(common.config.as_deref())?;
-    let sets = Arc::new(Sets::new(wiring::Models::find(&config)?, &config));
+    let sets = Arc::new(Sets::new(wiring::Models::find(&config)?.beside(&common.data), &config));
     // A set that the manifest does not know is told before a gallery is made.
     sets.embedder(sets.configured())?;
     let store = Arc::new(wiring::store(&common.data, &config)?);

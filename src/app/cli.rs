@@ -329,10 +329,25 @@ pub enum TokensCommand {
 pub enum ModelsCommand {
     /// List the manifest's models and sets, and which files are here.
     List,
-    /// Check hash and shape of every model of a set, and run it once.
+    /// Put files of the catalogue into the board's models folder.
+    ///
+    /// Only files with a hash of the catalogue are taken; each is run here first. Of a folder every file of the
+    /// catalogue is taken. A door fetches nothing by itself: `models list` shows addresses for curl.
+    Add {
+        /// A file, or a folder with files.
+        #[arg(value_name = "FILE")]
+        source: String,
+        /// The models folder; without it `models` in the data folder.
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+    /// Check hash and shape of every model of a set.
     Verify {
         /// The set; without it the configured one.
         set: Option<String>,
+        /// Hash every file of the catalogue that is in any models folder instead.
+        #[arg(long, conflicts_with = "set")]
+        all: bool,
     },
     /// Let another set serve this gallery.
     ///

@@ -86,7 +86,7 @@ pub(super) fn run(common: &Common, args: &DoctorArgs, out: &mut Out) -> Result<A
         },
     )?;
     report(out, "key", wiring::key_place(&common.data).map_err(|e| e.to_string()))?;
-    let models = wiring::Models::find(&config);
+    let models = wiring::Models::find(&config).map(|m| m.beside(&common.data).serving(&common.data, &config));
     let vision = models.and_then(|m| m.open(&config).map(|_| m));
     match vision {
         Ok(models) => {

@@ -16,6 +16,7 @@ pub mod evaluate;
 pub mod fleet;
 pub mod identity;
 pub mod latest;
+pub mod models;
 pub mod out;
 pub mod pipeline;
 pub mod recognition;
@@ -32,7 +33,6 @@ mod ask_rules;
 mod bench;
 mod demo;
 mod doctor;
-mod models;
 mod quantize;
 mod run;
 
@@ -82,6 +82,9 @@ pub enum AppError {
     /// The measurement.
     #[error(transparent)]
     Evaluate(#[from] evaluate::EvaluateError),
+    /// A file that is no model of the catalogue.
+    #[error(transparent)]
+    Add(#[from] models::AddError),
     /// A network that cannot be quantised.
     #[error(transparent)]
     Quantize(#[from] crate::engine::quantize::QuantizeError),
@@ -118,6 +121,7 @@ impl AppError {
             Self::File(..) | Self::Evaluate(_) => 4,
             Self::Recognition(_) => 5,
             Self::Quantize(_) => 6,
+            Self::Add(error) => error.code(),
             Self::Wiring(w) => match w {
                 WiringError::Data(..) | WiringError::Key(_) | WiringError::Store(_) => 5,
                 WiringError::NoManifest(_)
@@ -163,7 +167,7 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         }
         Command::Evaluate(args) => {
             let config = Config::read(common.config.as_deref())?;
-            let models = wiring::Models::find(&config)?;
+            let models = wiring::Models::find(&config)?.beside(&common.data);
             if args.compare.is_empty() {
                 evaluate::run(&args, &models, &config, out)?;
             } else {

@@ -1,40 +1,58 @@
 //! `ostiary models`: what the manifest knows, what is here, and whether it is sound.
 //!
-//! Owns: the list and the check. Does not own: the manifest, hashes and networks (`vision`).
-//! Invariants: `list` only says whether a file is there; `verify` loads it, which checks hash and shapes.
+//! Owns: the list and the check. Does not own: the manifest, hashes and networks (`vision`), adding (`add`), the change
+//! of a gallery's models (`change`).
+//! Invariants: `list` only says whether a file is there; `verify` loads a set, which checks hash and shapes, or hashes
+//! every file that is there.
 
+mod add;
 mod change;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::vision::ModelSet;
+use crate::vision::manifest::ModelSpec;
+use crate::vision::{ModelSet, models};
 
 use super::bench;
 use super::cli::{Common, ModelsCommand};
 use super::config::Config;
 use super::out::Out;
 use super::quantize;
-use super::wiring::{Models, WiringError};
+use super::wiring::{self, Models, WiringError};
 use super::{Answer, AppError};
 
-/// Lists or verifies.
+pub use add::AddError;
+
+/// Lists, adds, verifies, chooses or measures.
 pub(super) fn run(common: &Common, command: &ModelsCommand, out: &mut Out) -> Result<Answer, AppError> {
     if let ModelsCommand::Use { set, no_wait } = command {
         return change::run(common, set, *no_wait, out);
     }
     let config = Config::read(common.config.as_deref())?;
-    let models = Models::find(&config)?;
+    let models = Models::find(&config)?.beside(&common.data);
     match command {
         ModelsCommand::Bench(args) => return bench::run(&models, args, out),
         ModelsCommand::Quantize(args) => return quantize::run(&models, &config, args, out),
         ModelsCommand::Use { .. } => unreachable!("done above"),
+        ModelsCommand::Add { source, to } => {
+            let own = common.data.join(wiring::MODELS_FOLDER);
+            return add::run(&models, source, to.as_deref().unwrap_or(&own), out);
+        }
         ModelsCommand::List => {
             out.result(&listing(&models))?;
         }
-        ModelsCommand::Verify { set } => {
+        ModelsCommand::Verify { all: true, .. } => {
+            let found = rehashed(&models);
+            let sound = found.wrong.is_empty();
+            out.result(&found)?;
+            return Ok(if sound { Answer::Yes } else { Answer::No });
+        }
+        ModelsCommand::Verify { set, all: false } => {
             let name = set.as_deref().unwrap_or(&models.set);
             let spec = models.manifest.set(name).map_err(WiringError::from)?;
             let loaded =
@@ -50,6 +68,54 @@ pub(super) fn run(common: &Common, command: &ModelsCommand, out: &mut Out) -> Re
     Ok(Answer::Yes)
 }
 
+/// Every file of the catalogue that is in any folder, by its hash as it is now.
+#[derive(Serialize)]
+struct Rehashed {
+    right: Vec<PathBuf>,
+    wrong: Vec<PathBuf>,
+    missing: Vec<String>,
+}
+
+fn rehashed(models: &Models) -> Rehashed {
+    let mut found = Rehashed { right: Vec::new(), wrong: Vec::new(), missing: Vec::new() };
+    for spec in models.manifest.models() {
+        let mut here = false;
+        for folder in &models.folders {
+            match is_right(spec, folder) {
+                Some(true) => found.right.push(folder.join(&spec.file)),
+                Some(false) => found.wrong.push(folder.join(&spec.file)),
+                None => continue,
+            }
+            here = true;
+        }
+        if !here {
+            found.missing.push(spec.name.clone());
+        }
+    }
+    found
+}
+
+/// Whether a folder holds a model's file, and as the catalogue says; an unreadable file is a wrong one.
+fn is_right(spec: &ModelSpec, folder: &Path) -> Option<bool> {
+    fs::symlink_metadata(folder.join(&spec.file)).ok()?;
+    Some(models::find(spec, &[folder.to_owned()]).is_ok())
+}
+
+impl fmt::Display for Rehashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for path in &self.right {
+            writeln!(f, "right    {}", path.display())?;
+        }
+        for path in &self.wrong {
+            writeln!(f, "WRONG    {}; add it again: ostiary models add FILE", path.display())?;
+        }
+        for name in &self.missing {
+            writeln!(f, "missing  {name}")?;
+        }
+        write!(f, "{} right, {} wrong, {} missing", self.right.len(), self.wrong.len(), self.missing.len())
+    }
+}
+
 #[derive(Serialize)]
 struct Listing {
     models: Vec<ModelRow>,
@@ -63,13 +129,20 @@ struct ModelRow {
     here: bool,
     licence: String,
     source: String,
+    url: Option<String>,
+    sha256: String,
+    bytes: Option<u64>,
+    figures: BTreeMap<String, f64>,
 }
 
 #[derive(Serialize)]
 struct SetRow {
     name: String,
     about: String,
+    /// The configuration's set, or the default; `status` says what serves a gallery.
     in_use: bool,
+    /// All its files are here.
+    complete: bool,
 }
 
 fn listing(models: &Models) -> Listing {
@@ -82,11 +155,21 @@ fn listing(models: &Models) -> Listing {
         here: here(&m.file),
         licence: m.licence.clone(),
         source: m.source.clone(),
+        url: m.url.clone(),
+        sha256: m.sha256.to_string(),
+        bytes: m.bytes,
+        figures: m.figures.clone(),
     };
+    let member = |name: &String| models.manifest.model(name).is_some_and(|m| here(&m.file));
     let set = |s: &crate::vision::SetSpec| SetRow {
         name: s.name.clone(),
         about: s.about.clone(),
         in_use: s.name == models.set,
+        complete: [Some(&s.detector), s.landmarks.as_ref(), Some(&s.embedder)]
+            .into_iter()
+            .flatten()
+            .chain(&s.liveness)
+            .all(member),
     };
     Listing {
         models: models.manifest.models().iter().map(row).collect(),
@@ -99,11 +182,20 @@ impl fmt::Display for Listing {
         for m in &self.models {
             let here = if m.here { "here" } else { "missing" };
             writeln!(f, "{:<24} {:<10} {:<8} {:<12} {}", m.name, m.role, here, m.licence, m.source)?;
+            if let Some(url) = m.url.as_ref().filter(|_| !m.here) {
+                writeln!(f, "{:<24} {url}", "")?;
+            }
+            let figures: Vec<String> =
+                m.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            if !figures.is_empty() {
+                writeln!(f, "{:<24} {}", "", figures.join("; "))?;
+            }
         }
         write!(f, "\nsets:")?;
         for s in &self.sets {
             let mark = if s.in_use { '*' } else { ' ' };
-            write!(f, "\n{mark} {:<20} {}", s.name, s.about)?;
+            let files = if s.complete { "" } else { " (files are missing)" };
+            write!(f, "\n{mark} {:<20} {}{files}", s.name, s.about)?;
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
     if let Some(last) = last.filter(|e| e.event.at.trust == ClockTrust::Trusted) {
         board_clock.remember(last.event.at.utc);
     }
-    let sets = Arc::new(Sets::new(wiring::Models::find(&config)?, &config));
+    let sets = Arc::new(Sets::new(wiring::Models::find(&config)?.beside(&common.data), &config));
     let set = epochs::settle(&store, &sets, DOOR, clock.now())?;
     let vision = sets.open(&set)?;
     let (model, open_set) = sets.open_set(&set)?;

@@ -36,6 +36,8 @@ use super::uplink::{NudgingUplink, StoreOutbox};
 
 /// The set of models that serves where none is configured.
 const DEFAULT_SET: &str = "strong";
+/// Below the data folder.
+pub const MODELS_FOLDER: &str = "models";
 const MANIFESTS: [&str; 2] = ["models/manifest.toml", "/usr/share/ostiary/models/manifest.toml"];
 
 /// Why the house cannot be built.
@@ -157,6 +159,25 @@ impl Models {
             folders,
             path,
         })
+    }
+
+    /// The same with the models folder of a board's data folder, into which `models add` puts files.
+    #[must_use]
+    pub fn beside(mut self, data: &Path) -> Self {
+        self.folders.insert(0, data.join(MODELS_FOLDER));
+        self
+    }
+
+    /// The same with the set that serves the gallery there, where there is one and no door has it open.
+    #[must_use]
+    pub fn serving(mut self, data: &Path, config: &Config) -> Self {
+        if data.join(super::commands::GALLERY).is_file()
+            && let Ok(store) = store(data, config)
+            && let Some(epochs) = store.epochs()
+        {
+            self.set = epochs.serving.set;
+        }
+        self
     }
 
     /// Loads the set by hash and opens its eyes.

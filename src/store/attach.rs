@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::backing::{guarded, open_database};
 use super::db::{Opening, Options, Shared};
-use super::epochs::write_epochs;
+use super::epoch_record::write_epochs;
 use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::{decode, encode};

@@ -16,7 +16,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 
 use super::attach::write_extra;
 use super::backing::guarded;
-use super::epochs::{EpochsRecord, write_epochs};
+use super::epoch_record::{EpochsRecord, write_epochs};
 use super::error::{Result, StoreError, corrupt};
 use super::key::SealKey;
 use super::medium::{FileMedium, Medium, Part};

@@ -15,21 +15,17 @@
 //! template that could not be made again stays what it was, and its model no longer matches; a person who is deleted
 //! takes what was made of them along.
 
-use redb::{ReadableTable as _, ReadableTableMetadata as _};
-use serde::{Deserialize, Serialize};
+use redb::ReadableTable as _;
 use zeroize::Zeroizing;
 
-use super::db::{Shared, Store};
+use super::db::Store;
+use super::epoch_record::{EpochRecord, EpochsRecord, NextRecord, open_made, open_template};
 use super::error::{Result, corrupt};
 use super::export::ExportedTemplate;
 use super::journal::rfc3339;
 use super::people::Crop;
-use super::record::{Blob, CropRecord, RemadeRecord, TemplateRecord, decode, encode};
-use super::schema::{
-    CROPS, EPOCHS_KEY, META, NEXT, PEOPLE, Pair, Place, RECORD_REMADE, RECORD_V1, TEMPLATES,
-};
-use super::schema::{name, pair_bytes};
-use super::seal::Sealer;
+use super::record::{Blob, CropRecord, RemadeRecord, encode};
+use super::schema::{CROPS, NEXT, PEOPLE, Pair, Place, RECORD_REMADE, TEMPLATES, name, pair_bytes};
 use super::txn::{Draft, View, open_person};
 use ostiary_domain::{Embedding, Event, ModelId, Template, Utc};
 
@@ -100,58 +96,6 @@ pub enum Switched {
     Unfinished(u64),
     /// Nothing was changed: another epoch, or none, is being made by now.
     Other,
-}
-
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct EpochsRecord {
-    serving: EpochRecord,
-    configured: String,
-    next: Option<EpochRecord>,
-    /// Rows of table `n`.
-    pub(super) made: u64,
-    failed: u64,
-}
-
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct EpochRecord {
-    number: u32,
-    set: String,
-    model: [u8; 32],
-    since: i64,
-}
-
-/// A template of the next epoch; without values the face gave none.
-#[derive(Serialize, Deserialize)]
-struct NextRecord {
-    epoch: u32,
-    values: Option<(f32, Blob)>,
-}
-
-impl EpochRecord {
-    fn new(epoch: &Epoch) -> Self {
-        Self { number: epoch.number, set: epoch.set.clone(), model: epoch.model.0, since: epoch.since.0 }
-    }
-
-    fn epoch(&self) -> Epoch {
-        Epoch {
-            number: self.number,
-            set: self.set.clone(),
-            model: ModelId(self.model),
-            since: Utc(self.since),
-        }
-    }
-}
-
-impl EpochsRecord {
-    fn epochs(&self) -> Epochs {
-        Epochs {
-            serving: self.serving.epoch(),
-            configured: self.configured.clone(),
-            next: self.next.as_ref().map(EpochRecord::epoch),
-            made: self.made,
-            failed: self.failed,
-        }
-    }
 }
 
 impl Store {
@@ -367,22 +311,6 @@ impl View<'_> {
     }
 }
 
-/// Opens a template of either version.
-pub(super) fn open_template(sealer: &Sealer, key: Pair, sealed: &[u8]) -> Result<RemadeRecord> {
-    let (version, plain) = sealer.open(&Place { table: name::TEMPLATES, key: &pair_bytes(key) }, sealed)?;
-    if version == RECORD_REMADE {
-        return decode(name::TEMPLATES, RECORD_V1, &plain);
-    }
-    let template: TemplateRecord = decode(name::TEMPLATES, version, &plain)?;
-    let aligned_for = template.model().0;
-    Ok(RemadeRecord { template, aligned_for })
-}
-
-fn open_made(sealer: &Sealer, place: Pair, sealed: &[u8]) -> Result<NextRecord> {
-    let (version, plain) = sealer.open(&Place { table: name::NEXT, key: &pair_bytes(place) }, sealed)?;
-    decode(name::NEXT, version, &plain)
-}
-
 impl Draft<'_> {
     fn told(&self) -> Result<EpochsRecord> {
         self.epochs.clone().ok_or_else(|| corrupt(name::META, "no model serves this gallery yet"))
@@ -460,55 +388,5 @@ impl Draft<'_> {
         record.failed = record.failed.saturating_sub(u64::from(made.values.is_none()));
         drop(value);
         Ok(Some(sealed))
-    }
-}
-
-const fn epochs_place() -> Place<'static> {
-    Place { table: name::META, key: b"epochs" }
-}
-
-/// Seals the record of epochs into its place.
-pub(super) fn write_epochs(
-    txn: &redb::WriteTransaction,
-    sealer: &Sealer,
-    record: Option<&EpochsRecord>,
-) -> Result<()> {
-    // So that readers always find it.
-    txn.open_table(NEXT)?;
-    let Some(record) = record else { return Ok(()) };
-    let sealed = sealer.seal(&epochs_place(), RECORD_V1, &encode(name::META, record)?)?;
-    txn.open_table(META)?.insert(EPOCHS_KEY, sealed.as_slice())?;
-    Ok(())
-}
-
-impl Shared {
-    /// Reads the record of epochs and holds table `n` against it; makes the table in an older gallery.
-    pub(super) fn load_epochs(&self) -> Result<Option<EpochsRecord>> {
-        use redb::ReadableDatabase as _;
-        let txn = self.database()?.begin_read()?;
-        let kept = txn.open_table(META)?.get(EPOCHS_KEY)?.map(|sealed| sealed.value().to_vec());
-        let rows = match txn.open_table(NEXT) {
-            Ok(table) => table.len()?,
-            Err(redb::TableError::TableDoesNotExist(_)) => {
-                drop(txn);
-                let txn = self.database()?.begin_write()?;
-                txn.open_table(NEXT)?;
-                txn.commit()?;
-                0
-            }
-            Err(e) => return Err(e.into()),
-        };
-        let record: Option<EpochsRecord> = match kept {
-            None => None,
-            Some(sealed) => {
-                let (version, plain) = self.sealer.open(&epochs_place(), &sealed)?;
-                Some(decode(name::META, version, &plain)?)
-            }
-        };
-        let expected = record.as_ref().map_or(0, |r| r.made);
-        if rows != expected {
-            return Err(corrupt(name::NEXT, format!("{rows} records where {expected} were written")));
-        }
-        Ok(record)
     }
 }

@@ -19,7 +19,7 @@ use super::attach::{write_extra, write_state};
 use super::backing::{guarded, open_database};
 use super::db::{Options, Shared, Store};
 use super::documents::copy_documents;
-use super::epochs::write_epochs;
+use super::epoch_record::write_epochs;
 use super::error::{Result, StoreError, corrupt};
 use super::medium::{Medium, Part};
 use super::record::PersonRecord;

@@ -10,6 +10,7 @@ mod attach;
 mod backing;
 mod db;
 mod documents;
+mod epoch_record;
 mod epochs;
 mod erase;
 mod error;

@@ -9,7 +9,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::db::Store;
-use super::epochs::open_template;
+use super::epoch_record::open_template;
 use super::error::{Result, StoreError, corrupt};
 use super::record::{Blob, CropRecord, ImageRecord, PersonRecord, TemplateRecord, encode};
 use super::schema::{CROPS, IMAGES, PEOPLE, Pair, TEMPLATES, name};

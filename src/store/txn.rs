@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::attach::write_state;
-use super::epochs::EpochsRecord;
+use super::epoch_record::EpochsRecord;
 use super::error::{Result, corrupt};
 use super::record::{PersonRecord, decode};
 use super::schema::{Extra, PEOPLE, Pair, Place, RECORD_V1, State, name, pair_bytes};

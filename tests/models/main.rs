@@ -5,6 +5,7 @@
 //! Invariant: nothing of the third-party data leaves the scratch folders.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod add;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../common/program.rs"]

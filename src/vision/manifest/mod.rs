@@ -4,6 +4,7 @@
 //! Invariants: a checked manifest names each model and each set once, every set's members exist and have the
 //! right role, every hash has 64 hex digits, and file names stay inside the models folder.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -134,6 +135,12 @@ pub struct ModelSpec {
     pub licence: String,
     /// Where it comes from.
     pub source: String,
+    /// Where exactly this file can be fetched; `None` where it was converted and has no address of its own.
+    pub url: Option<String>,
+    /// Bytes of the file, where they are known.
+    pub bytes: Option<u64>,
+    /// What was measured, by name and unit.
+    pub figures: BTreeMap<String, f64>,
 }
 
 /// Models that work together.

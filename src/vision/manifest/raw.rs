@@ -3,7 +3,7 @@
 //! Owns: the TOML form, ranges, the hints for misspelt names. Does not own: what holds between models and sets
 //! (the parent). Invariant: nothing leaves here unchecked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, PathBuf};
 
 use serde::Deserialize;
@@ -72,6 +72,10 @@ pub(super) struct RawModel {
     live_class: Option<usize>,
     licence: String,
     source: String,
+    url: Option<String>,
+    bytes: Option<u64>,
+    #[serde(default)]
+    figures: BTreeMap<String, f64>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +107,9 @@ impl RawModel {
         if !mean.is_finite() || !scale.is_finite() || scale.abs() < f32::MIN_POSITIVE {
             return Err("`mean` and `scale` must be finite and `scale` not 0".into());
         }
+        if self.url.as_ref().is_some_and(|url| !url.starts_with("https://") || url.contains(['\'', ' '])) {
+            return Err("`url` must begin with https:// and hold neither spaces nor quotes".into());
+        }
         let input = Input { width: self.width, height: self.height, colour: self.colour, mean, scale };
         let family = self.family()?;
         Ok(ModelSpec {
@@ -114,6 +121,9 @@ impl RawModel {
             family,
             licence: self.licence,
             source: self.source,
+            url: self.url,
+            bytes: self.bytes,
+            figures: self.figures,
         })
     }
 
