@@ -1,4 +1,4 @@
-//! `ostiary models bench`: what a network costs on this machine, step by step.
+//! `ostiary models bench`: what a network costs on this machine, step by step, and what those of a set cost together.
 //!
 //! Owns: the repetition and the table. Does not own: the clock (`device::clock_os`), the steps (`engine`).
 //! Invariant: every time is CPU time of the thread that works, so that neighbours do not count.
@@ -10,14 +10,18 @@ use serde::Serialize;
 
 use crate::engine::{EngineError, Network, Pixels, StepInfo, kernels};
 use crate::link::wire::{Code, Refusal};
+use crate::vision::SetSpec;
 
 use super::cli::BenchArgs;
 use super::out::Out;
 use super::wiring::{self, Models};
 use super::{Answer, AppError};
 
-/// Times one network.
+/// Times one network, or each of a set.
 pub(super) fn run(models: &Models, args: &BenchArgs, out: &mut Out) -> Result<Answer, AppError> {
+    if let (None, Ok(set)) = (models.manifest.model(&args.model), models.manifest.set(&args.model)) {
+        return whole_set(models, set, args, out);
+    }
     let sets = kernels::available();
     let chosen = match &args.kernels {
         None => kernels::chosen(),
@@ -68,6 +72,72 @@ pub(super) fn run(models: &Models, args: &BenchArgs, out: &mut Out) -> Result<An
         steps: rows.collect(),
     })?;
     Ok(Answer::Yes)
+}
+
+/// The name under which the manifest keeps what a run took where its figures were measured.
+const FIGURE: &str = "ms a run";
+
+/// Times each network of a set.
+fn whole_set(models: &Models, set: &SetSpec, args: &BenchArgs, out: &mut Out) -> Result<Answer, AppError> {
+    let members = [Some(&set.detector), set.landmarks.as_ref(), Some(&set.embedder)].into_iter().flatten();
+    let mut report = SetReport { set: set.name.clone(), kernels: kernels::chosen().name, rows: Vec::new() };
+    let mut sums = vec![0.0; args.runs as usize];
+    for name in members.chain(&set.liveness) {
+        let failure = |e: EngineError| Refusal::new(Code::Models, format!("{name}: {e}"));
+        let (bytes, pixels) = models.read(name)?;
+        let mut network = Network::load(&bytes, pixels).map_err(failure)?;
+        let picture = vec![127; pixels.width * pixels.height * 3];
+        let mut times = Vec::with_capacity(sums.len());
+        for sum in &mut sums {
+            let begin = wiring::thread_nanos();
+            network.run(&picture).map_err(failure)?;
+            let ms = (wiring::thread_nanos() - begin) as f64 / 1e6;
+            times.push(ms);
+            *sum += ms;
+        }
+        let known = models.manifest.model(name).and_then(|m| m.figures.get(FIGURE).copied());
+        report.rows.push(SetRow::new(name, times, known));
+    }
+    report.rows.push(SetRow::new("all of it", sums, None));
+    out.result(&report)?;
+    Ok(Answer::Yes)
+}
+
+#[derive(Serialize)]
+struct SetReport {
+    set: String,
+    kernels: &'static str,
+    rows: Vec<SetRow>,
+}
+
+#[derive(Serialize)]
+struct SetRow {
+    model: String,
+    median_ms: f64,
+    p95_ms: f64,
+    /// Of the catalogue, where it has one.
+    catalogue_ms: Option<f64>,
+}
+
+impl SetRow {
+    fn new(model: &str, mut times: Vec<f64>, catalogue_ms: Option<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        let at = |part: f64| times[((times.len() - 1) as f64 * part).round() as usize];
+        Self { model: model.to_owned(), median_ms: at(0.5), p95_ms: at(0.95), catalogue_ms }
+    }
+}
+
+impl fmt::Display for SetReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {}: ms of this thread, one run of each network", self.set, self.kernels)?;
+        for SetRow { model, median_ms, p95_ms, catalogue_ms } in &self.rows {
+            write!(f, "\n{model:<24} median {median_ms:>8.3}  p95 {p95_ms:>8.3}")?;
+            if let Some(known) = catalogue_ms {
+                write!(f, "  catalogue {known:.3}, here {:.2} of it", median_ms / known)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize)]

@@ -340,6 +340,10 @@ pub enum ModelsCommand {
         /// The models folder; without it `models` in the data folder.
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
+        /// Make its form on bytes as well, calibrated on the pictures of this folder, and print the entry for a manifest.
+        /// For one file; may be given several times.
+        #[arg(long, value_name = "PICTURES")]
+        quantize: Vec<PathBuf>,
     },
     /// Check hash and shape of every model of a set.
     Verify {
@@ -371,7 +375,7 @@ pub enum ModelsCommand {
 /// Options of `models bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// A model of the manifest, or an ONNX file.
+    /// A model of the manifest, an ONNX file, or a set: then each of its networks in short.
     #[arg(value_name = "MODEL")]
     pub model: String,
     /// List every step with its time, and what runs in floats and why.

@@ -205,3 +205,7 @@ pub fn change(store: &Store, sets: &Sets, set: &str, door: DoorId, now: Now) -> 
     store.begin_epoch(set, model, sets.named(), now.utc, &events)?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "epochs_tests.rs"]
+mod tests;

@@ -39,9 +39,18 @@ pub(super) fn run(common: &Common, command: &ModelsCommand, out: &mut Out) -> Re
         ModelsCommand::Bench(args) => return bench::run(&models, args, out),
         ModelsCommand::Quantize(args) => return quantize::run(&models, &config, args, out),
         ModelsCommand::Use { .. } => unreachable!("done above"),
-        ModelsCommand::Add { source, to } => {
+        ModelsCommand::Add { source, to, quantize: pictures } => {
             let own = common.data.join(wiring::MODELS_FOLDER);
-            return add::run(&models, source, to.as_deref().unwrap_or(&own), out);
+            let to = to.as_deref().unwrap_or(&own);
+            let added = add::run(&models, source, to, out)?;
+            return match (pictures.as_slice(), added.as_slice()) {
+                ([], _) => Ok(Answer::Yes),
+                (pictures, [(name, file)]) => {
+                    let args = quantize::QuantizeArgs::plain(name, file, pictures, to);
+                    quantize::run(&models, &config, &args, out)
+                }
+                (_, _) => Err(add::AddError::Several.into()),
+            };
         }
         ModelsCommand::List => {
             out.result(&listing(&models))?;

@@ -68,6 +68,11 @@ fn a_file_and_a_folder_of_the_catalogue_are_added_and_nothing_else() {
     assert_eq!(rows["wrong"].as_array().unwrap().len(), 0, "{rows}");
     assert!(rows["right"].as_array().unwrap().len() >= 8, "{rows}");
 
+    let bench = ostiary.run(&["--json", "models", "bench", "strong", "--runs", "3"]).ends(0).json().remove(0);
+    let rows = bench["rows"].as_array().unwrap();
+    assert_eq!((rows.len(), rows[4]["model"].as_str()), (5, Some("all of it")), "{bench}");
+    assert!(rows.iter().all(|r| r["p95_ms"].as_f64() >= r["median_ms"].as_f64()), "{bench}");
+
     // A file that rots on the card is found, and added anew.
     let rotten = to.join(FILE);
     let mut bytes = right.clone();

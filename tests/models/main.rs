@@ -108,7 +108,7 @@ fn whole(status: &Value, people: usize, templates: u64) {
 #[test]
 fn a_gallery_changes_its_models_beside_a_running_door_and_survives_kills() {
     let (models, faces) = (need_shared!("models"), need_shared!("eval/lfw/images"));
-    let kills: u64 = std::env::var("OSTIARY_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let kills: u64 = std::env::var("OSTIARY_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
     let ostiary = Ostiary::with_models(models);
     let mut people = people(&faces);
 
@@ -152,7 +152,7 @@ fn a_gallery_changes_its_models_beside_a_running_door_and_survives_kills() {
     ostiary.run(&["models", "use", "nonsense"]).ends(6).says(&["nonsense", "strong"]);
     let rate = |begun: u64, from: u64, to: u64| (to - from) as f64 / ((mono_micros() - begun) as f64 / 1e6);
     let (begun, seen) = (mono_micros(), looks(&status(&ostiary)));
-    pause(Millis(4_000));
+    pause(Millis(2_000));
     let calm = rate(begun, seen, looks(&status(&ostiary)));
     let (begun, seen) = (mono_micros(), looks(&status(&ostiary)));
     let done = ostiary.run(&["--json", "models", "use", "mobile"]).ends(0).json().remove(0);

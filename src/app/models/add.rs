@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::app::AppError;
 use crate::app::out::Out;
 use crate::app::wiring::{self, Models};
-use crate::app::{Answer, AppError};
 use crate::domain::ModelId;
 use crate::engine::{EngineError, MAX_MODEL_BYTES, Network, Pixels};
 use crate::vision::manifest::{Input, ModelSpec};
@@ -67,6 +67,11 @@ pub enum AddError {
     /// A folder with too much in it.
     #[error("{} holds more than {MOST_FILES} files; name the models folder itself, or the file", .0.display())]
     TooMany(PathBuf),
+    /// Pictures to calibrate on, and not one model.
+    #[error(
+        "--quantize is for one file; the models were added as they are. See: ostiary models quantize --help"
+    )]
+    Several,
     /// A folder without a model of the catalogue.
     #[error("no file below {} has a hash of the catalogue ({looked} looked at){first}", folder.display())]
     NoneBelow {
@@ -141,6 +146,7 @@ impl AddError {
             | Self::Link(_)
             | Self::Odd(_)
             | Self::TooMany(_)
+            | Self::Several
             | Self::Read { .. } => 4,
             Self::TooLarge(_)
             | Self::NoneBelow { .. }
@@ -180,14 +186,20 @@ impl fmt::Display for Added {
 }
 
 /// Adds a file, or every file of the catalogue below a folder, into the folder `to`.
-pub(super) fn run(models: &Models, source: &str, to: &Path, out: &mut Out) -> Result<Answer, AppError> {
+/// Answers the names of the models and where they are now.
+pub(super) fn run(
+    models: &Models,
+    source: &str,
+    to: &Path,
+    out: &mut Out,
+) -> Result<Vec<(String, PathBuf)>, AppError> {
     let (files, folder) = given(models, source)?;
-    let (mut added, mut passed) = (0, None);
+    let (mut added, mut passed) = (Vec::new(), None);
     for file in &files {
         match add(models, file, to) {
             Ok(row) => {
-                added += 1;
                 out.result(&row)?;
+                added.push((row.model, row.file));
             }
             // Of a folder, files that are something else are passed over.
             Err(error @ (AddError::Hash { .. } | AddError::Unknown { .. } | AddError::TooLarge(_)))
@@ -198,11 +210,11 @@ pub(super) fn run(models: &Models, source: &str, to: &Path, out: &mut Out) -> Re
             Err(error) => return Err(error.into()),
         }
     }
-    if added == 0 {
+    if added.is_empty() {
         let first = passed.map(|error| format!("; the first: {error}")).unwrap_or_default();
         return Err(AddError::NoneBelow { folder: source.into(), looked: files.len(), first }.into());
     }
-    Ok(Answer::Yes)
+    Ok(added)
 }
 
 /// The files that are meant, and whether they are a folder's.

@@ -63,6 +63,23 @@ pub struct QuantizeArgs {
     pub entry: bool,
 }
 
+impl QuantizeArgs {
+    /// What is usual: the model `name` in `file` into a file of its name below `folder`, with its entry.
+    pub(super) fn plain(name: &str, file: &Path, pictures: &[PathBuf], folder: &Path) -> Self {
+        Self {
+            model: file.display().to_string(),
+            calibrate: pictures.to_vec(),
+            out: folder.join(format!("{name}-int8.onnx")),
+            samples: 200,
+            observer: Observer::Mse,
+            no_equalise: false,
+            no_correct: false,
+            limit: Options::default().limit,
+            entry: true,
+        }
+    }
+}
+
 fn observer(text: &str) -> Result<Observer, String> {
     match text {
         "mse" => Ok(Observer::Mse),

@@ -25,7 +25,7 @@ export async function show(box) {
       card('Journal', figure(`${s.events.toLocaleString()} events`, s.lost ? [`${s.lost} lost`, 'warn'] : ['Whole', 'good']),
         rows([['Wait for the broker', s.queued.toLocaleString()], ['Disk takes events', door && !door.journal_ok ? 'no' : 'yes'], ['File', bytes(s.file_bytes)]])),
       card('Clock', figure(s.clock === 'trusted' ? 'Right' : 'Not set', s.clock !== 'trusted' ? ['Set it', 'bad'] : ['Believed', 'good'])),
-      card('Program', h('p', { class: 'figure' }, s.version), rows([['Embedder', h('span', { class: 'mono' }, s.embedder.slice(0, 16))], ['Gallery revision', s.revision.toLocaleString()]])));
+      card('Program', h('p', { class: 'figure' }, s.version), rows([['Models', s.models], s.change && ['Changing', `to ${s.change.models}: ${s.change.done} of ${s.change.total} faces`], ['Embedder', h('span', { class: 'mono' }, s.embedder.slice(0, 16))], ['Gallery revision', s.revision.toLocaleString()]])));
   };
   draw(await get('/v1/status'));
   return every(3000, async () => draw(await get('/v1/status', { background: true })));
@@ -42,6 +42,8 @@ function faults(s) {
   if (s.door?.camera_fault) found.push(`The camera delivers nothing: ${s.door.camera_fault}. Check its cable.`);
   if (s.door && !s.door.journal_ok) found.push('The disk takes no events; nobody is let in by face until it does. Free space or change the card.');
   if (s.clock !== 'trusted') found.push('The clock is not believed: schedules keep everybody out. Set it, then run on the board: ostiary door trust-clock.');
+  if (s.change?.fault) found.push(`The change of models stands still and the old ones serve: ${s.change.fault}`);
+  if (s.needs_reenrolment) found.push(`${s.needs_reenrolment.toLocaleString()} people are unknown to these models and must be enrolled again; the list of people marks them.`);
   if (s.lost) found.push(`${s.lost} events were dropped before anybody took them: check the broker.`);
   return found;
 }

@@ -49,7 +49,7 @@ export async function show(box, { query: asked }) {
       ['Name', (p) => h('span', { class: 'who' }, mark(p), h('span', {}, h('a', { href: address(p.id) }, p.name), h('br'), h('span', { class: 'soft small mono' }, p.id)))],
       ['State', (p) => tag(...(STATUS[p.status] || [p.status]))],
       ['Groups', (p) => p.groups.join(', ') || '–'],
-      ['Looks', (p) => h('span', { class: 'num' }, String(p.templates))],
+      ['Looks', (p) => (p.needs_reenrolment ? tag('Enrol again', 'warn') : h('span', { class: 'num' }, String(p.templates)))],
       ['Valid until', (p) => dateOf(p.valid_until)],
     ], found.data),
     h('div', { class: 'pager' },

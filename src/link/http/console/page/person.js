@@ -149,6 +149,7 @@ function looksOf(person, path, again) {
   return {
     end: () => way.end(),
     box: card('Looks', person.templates ? kept : empty('No face yet', 'The door does not know this person until a look is added.'),
+      person.needs_reenrolment && note('The door\'s models have changed and no face is kept of these looks: the door does not know this person until one is added.', 'bad'),
       person.looks.length > 0 && h('ul', { class: 'soft small' }, person.looks.map((look) => h('li', {}, look))),
       h('details', { open: person.templates ? null : true }, h('summary', {}, 'Add a look'), h('div', { class: 'stack' }, way.box, chosen.box, result,
         h('div', { class: 'row' }, button('Add these pictures', send, 'main'))))),
