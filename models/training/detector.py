@@ -246,7 +246,7 @@ def main() -> None:
     parser.add_argument("--teachers", type=Path, help="folder with yunet/yunet_n_dynamic.onnx")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint and learning curve")
     parser.add_argument("--export", type=Path, help="write the ONNX files there instead of training")
-    parser.add_argument("--steps", type=int, default=5600)
+    parser.add_argument("--steps", type=int, default=4900)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--every", type=int, default=250)
