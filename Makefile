@@ -34,8 +34,9 @@ kiosk-demo: build ## A morning at an attendance kiosk, on a fast clock; needs ne
 test: bootstrap ## Every test; ends with the numbers of passed, failed and skipped
 	@scripts/test $(ARGS)
 
-chaos: bootstrap ## Kill the program 200 times at its work with a real broker; nothing it promised may be lost
+chaos: bootstrap ## Kill the program 200 times at its work with a real broker and 60 times while it changes its models
 	@OSTIARY_KILLS=200 scripts/test --test mqtt kill
+	@OSTIARY_KILLS=30 scripts/test --test models a_gallery
 
 fuzz: bootstrap ## Hostile payloads and bodies, 100,000 cases a property (PROPTEST_CASES for more)
 	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked -p ostiary-link -- hostile whatever noise no_changed_bit

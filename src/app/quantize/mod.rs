@@ -209,6 +209,12 @@ fn entry(models: &Models, model: &ModelSpec, file: &Path, sha256: &str) -> Resul
     entry.insert("file".into(), name.into());
     entry.insert("sha256".into(), sha256.into());
     entry.insert("source".into(), source.into());
+    // Those are the float file's; this one has no address, and nothing was measured of it yet.
+    entry.remove("url");
+    entry.remove("figures");
+    let failed_meta = |e: io::Error| AppError::File(file.display().to_string(), e);
+    let bytes = std::fs::metadata(file).map_err(failed_meta)?.len();
+    entry.insert("bytes".into(), i64::try_from(bytes).unwrap_or(i64::MAX).into());
     let whole = toml::Table::from_iter([("model".to_owned(), toml::Value::from(vec![entry]))]);
     toml::to_string(&whole).map_err(|e| failed(io::Error::other(e)))
 }
