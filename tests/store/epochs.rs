@@ -256,3 +256,33 @@ fn a_template_that_was_made_again_keeps_the_points_of_its_face() {
     assert_eq!((held[1].epoch, held[1].embedding.clone()), (1, embedding(2)));
     assert!(store.check().is_ok());
 }
+
+#[test]
+fn a_gallery_from_before_there_were_epochs_is_opened_and_told() {
+    const NEXT: redb::TableDefinition<'static, (u64, u64), &[u8]> = redb::TableDefinition::new("n");
+    let place = place();
+    let store = place.open();
+    store.enrol(&person(1), &[template(1, SIDE)], &[], &[]).unwrap();
+    assert_eq!(store.epochs(), None);
+    drop(store);
+    let raw = redb::Database::open(&place.path).unwrap();
+    let txn = raw.begin_write().unwrap();
+    assert!(txn.delete_table(NEXT).unwrap());
+    txn.commit().unwrap();
+    drop(raw);
+    let store = place.open();
+    assert_eq!((store.epochs(), store.templates(&id(1)).unwrap().len()), (None, 1));
+    store.settle_epoch(&Epoch { number: 0, set: "a".into(), model: model(1), since: Utc(1) }, "").unwrap();
+    store.begin_epoch("b", model(2), "", Utc(2), &[]).unwrap();
+    let due = store.due_faces(0, 10).unwrap().0;
+    let made = MadeTemplate { place: due[0].place, embedding: Some(embedding(9)) };
+    assert!(store.put_made(1, model(2), &[made]).unwrap());
+    drop(store);
+    // A row that went behind the record's back is damage, not a template less.
+    let raw = redb::Database::open(&place.path).unwrap();
+    let txn = raw.begin_write().unwrap();
+    txn.open_table(NEXT).unwrap().remove(due[0].place).unwrap();
+    txn.commit().unwrap();
+    drop(raw);
+    assert!(matches!(Store::open(&place.path, key(), Options::default()), Err(StoreError::Corrupt { .. })));
+}
