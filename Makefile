@@ -25,7 +25,7 @@ bootstrap: ## Install what the build needs and the machine lacks (Debian, as roo
 build: bootstrap ## Build the program, optimised where it counts
 	@cargo build --locked
 
-demo: build ## People, strangers and a photo walk up to a simulated door
+demo: build ## Rendered people, strangers, a print and a phone come to a simulated door
 	@$(OSTIARY) demo $(ARGS)
 
 kiosk-demo: build ## A morning at an attendance kiosk, on a fast clock; needs neither faces nor models

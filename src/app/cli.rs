@@ -138,12 +138,15 @@ pub struct RunArgs {
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Folder of pictures, one sub-folder a person, as in Labeled Faces in the Wild.
+    /// Photographs instead of rendered people: a folder with one sub-folder a person, as in Labeled Faces in the Wild.
     #[arg(long, value_name = "DIR", env = "OSTIARY_DEMO_FACES")]
     pub faces: Option<PathBuf>,
-    /// Folder of pictures of printed or displayed faces.
-    #[arg(long, value_name = "DIR")]
+    /// With --faces: a folder of pictures of printed or displayed faces.
+    #[arg(long, value_name = "DIR", requires = "faces")]
     pub attacks: Option<PathBuf>,
+    /// The set of models, instead of the configuration's.
+    #[arg(long, value_name = "NAME")]
+    pub set: Option<String>,
     /// Where the display's pictures and the journal go.
     #[arg(long, value_name = "DIR", default_value = "out/demo")]
     pub out: PathBuf,
@@ -159,7 +162,7 @@ pub struct DemoArgs {
     /// That many frames of rendered visitors as JPEG files instead, with where each face is, in OUT/frames.
     #[arg(long, value_name = "N", conflicts_with = "kiosk")]
     pub frames: Option<usize>,
-    /// Which people are drawn from the folder.
+    /// Decides who the people are: which are drawn, or which are taken from the folder.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }

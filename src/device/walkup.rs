@@ -1,12 +1,12 @@
-//! A simulated camera in front of which people walk up, made from one still picture each.
+//! A simulated camera in front of which people walk up: rendered ones, or real ones made from one still picture each.
 //!
-//! Owns: the choreography (an empty scene, approach, standing with small movements, leaving), light flicker and
-//! sensor noise. Does not own: the pictures, who they show, what the door makes of them.
+//! Owns: who comes when (an empty scene, then a visit), the choreography of photographs. Does not own: the renderer
+//! (`visitors`), the pictures, who they show, what the door makes of them.
 //! Invariants: real time (frame n is due at start + n / rate, late frames are passed over, as a camera does);
-//! the same visits give the same frames; no allocation per frame.
+//! the same visits give the same frames; no allocation per frame once a visitor is there.
 //!
-//! What is seen is a photograph moved about, not a person: it proves the path from frame to relay and the
-//! recognition, and says nothing of how well attacks are told from life.
+//! A photograph moved about is no person: it proves the path from frame to relay and the recognition, and says nothing
+//! of how well attacks are told from life.
 
 use std::f32::consts::TAU;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,26 +16,105 @@ use ostiary_picture::Picture;
 use ostiary_ports::{Camera, CameraError, Clock};
 
 use super::clock_os::pause;
+use super::visitors::{self, Guest, HEIGHT, Medium, Stage, WIDTH};
 
-const WIDTH: usize = 640;
-const HEIGHT: usize = 480;
 const RATE: u64 = 30;
 /// Frames of an empty scene before each visit, of the approach, of standing, of leaving.
-const EMPTY: u64 = 45;
-const APPROACH: u64 = 24;
+const EMPTY: u64 = 30;
+const APPROACH: u64 = 30;
 const STAND: u64 = 75;
-const LEAVE: u64 = 15;
+const LEAVE: u64 = 18;
 /// Patches of colour that the backdrop is made of.
 const COLS: usize = 8;
 const ROWS: usize = 6;
-const VISIT: u64 = EMPTY + APPROACH + STAND + LEAVE;
+const VISIT: u64 = EMPTY + visitors::VISIT;
+/// The hall that the camera of rendered visitors looks into.
+const HALL: u64 = 1;
 
 /// One person, or one attack, to come before the camera.
-pub struct Visitor {
-    /// What the camera sees of them.
-    pub picture: Picture,
-    /// Size of the picture at the end of the approach, as a fraction of the frame's height (0.2 to 1.2).
-    pub nearest: f32,
+#[derive(Clone)]
+pub enum Visitor {
+    /// A photograph that is moved about.
+    Photograph {
+        /// What the camera sees of them.
+        picture: Picture,
+        /// Size of the picture at the end of the approach, as a fraction of the frame's height (0.2 to 1.2).
+        nearest: f32,
+    },
+    /// Somebody who does not exist, drawn.
+    Rendered {
+        /// Who it is, or whose picture is held up.
+        person: u64,
+        /// How they walk and look about this time.
+        visit: u64,
+        /// What is held up, for an attack.
+        holds: Option<Medium>,
+    },
+}
+
+/// Who comes, in their order.
+pub enum Show {
+    /// These, then nobody any more: the camera ends.
+    Once(Vec<Visitor>),
+    /// Rendered people without end, chosen by a seed.
+    Endless {
+        /// Decides who they are.
+        seed: u64,
+        /// How many different people come, one after the other and again.
+        people: u64,
+    },
+}
+
+/// Of the endless visits, every so-many-th is an attack.
+const ATTACK_EVERY: u64 = 5;
+
+impl Show {
+    /// The person at that place of a show, counted from 0: the number that [`visitors::still`] draws.
+    #[must_use]
+    pub const fn person(seed: u64, number: u64) -> u64 {
+        if number < visitors::PEOPLE {
+            // The first seed begins with those who look least alike, others elsewhere.
+            seed.wrapping_sub(1).wrapping_mul(5).wrapping_add(number) % visitors::PEOPLE
+        } else {
+            seed.wrapping_mul(1_000).wrapping_add(number)
+        }
+    }
+
+    /// Frames of the whole show.
+    fn frames(&self) -> u64 {
+        match self {
+            Self::Once(visitors) => visitors.len() as u64 * VISIT + EMPTY,
+            Self::Endless { .. } => u64::MAX,
+        }
+    }
+
+    /// What is before the camera at that visit.
+    fn look(&self, index: u64) -> Option<Look> {
+        let rendered = |person: u64, visit: u64, holds: Option<Medium>| {
+            Look::Guest(Box::new(match holds {
+                None => Guest::living(person, visit),
+                Some(medium) => Guest::attacking(person, visit, medium),
+            }))
+        };
+        match self {
+            Self::Once(visitors) => match visitors.get(usize::try_from(index).ok()?)? {
+                Visitor::Photograph { .. } => Some(Look::Photograph(index as usize)),
+                Visitor::Rendered { person, visit, holds } => Some(rendered(*person, *visit, *holds)),
+            },
+            Self::Endless { seed, people } => {
+                let holds = (index % ATTACK_EVERY == ATTACK_EVERY - 1).then(|| {
+                    if (index / ATTACK_EVERY).is_multiple_of(2) { Medium::Print } else { Medium::Phone }
+                });
+                Some(rendered(Self::person(*seed, index % (*people).max(1)), index, holds))
+            }
+        }
+    }
+}
+
+/// Who stands there, made ready.
+enum Look {
+    Photograph(usize),
+    Guest(Box<Guest>),
 }
 
 /// When each visitor arrived; shared with whoever tells the story afterwards.
@@ -57,22 +136,42 @@ impl Arrivals {
 
 /// The camera.
 pub struct WalkupCamera {
-    visitors: Vec<Visitor>,
+    show: Show,
     clock: Arc<dyn Clock>,
     arrivals: Arrivals,
     start: Option<Mono>,
     frame: u64,
     scene: Box<[u8]>,
-    scene_of: Option<usize>,
+    stage: Option<Stage>,
+    /// Who comes next or is there, by index.
+    next: Option<(u64, Option<Look>)>,
+    arrived: Option<u64>,
     noise: u32,
 }
 
 impl WalkupCamera {
     /// A camera before which the visitors come, one after the other.
     #[must_use]
-    pub fn new(visitors: Vec<Visitor>, clock: Arc<dyn Clock>, arrivals: Arrivals) -> Self {
+    pub fn new(show: Show, clock: Arc<dyn Clock>, arrivals: Arrivals) -> Self {
         let scene = vec![0; WIDTH * HEIGHT * 3].into_boxed_slice();
-        Self { visitors, clock, arrivals, start: None, frame: 0, scene, scene_of: None, noise: 1 }
+        // Photographs bring their own surroundings; rendered people come through a hall.
+        let photographs = match &show {
+            Show::Once(visitors) => visitors.iter().any(|v| matches!(v, Visitor::Photograph { .. })),
+            Show::Endless { .. } => false,
+        };
+        let stage = (!photographs).then(|| Stage::new(HALL));
+        Self {
+            show,
+            clock,
+            arrivals,
+            start: None,
+            frame: 0,
+            scene,
+            stage,
+            next: None,
+            arrived: None,
+            noise: 1,
+        }
     }
 
     /// How long the whole show takes.
@@ -82,24 +181,38 @@ impl WalkupCamera {
     }
 
     fn compose(&mut self, rgb: &mut [u8]) {
-        let index = (self.frame / VISIT) as usize;
+        let index = self.frame / VISIT;
         let step = self.frame % VISIT;
-        let present = step >= EMPTY && index < self.visitors.len();
-        let wanted = present.then_some(index);
-        if self.scene_of != wanted || self.frame == 0 {
-            self.scene_of = wanted;
-            match wanted {
-                Some(i) => backdrop(&self.visitors[i].picture, &mut self.scene),
-                None => corridor(&mut self.scene),
-            }
-            if wanted.is_some() {
-                self.arrivals.push(self.clock.now().mono);
-            }
+        if self.next.as_ref().is_none_or(|(of, _)| *of != index) {
+            // Made ready while the place is empty: that takes a part of a second.
+            self.next = Some((index, self.show.look(index)));
+            corridor(&mut self.scene);
         }
-        rgb.copy_from_slice(&self.scene);
-        if let Some(i) = wanted {
-            let visitor = &self.visitors[i];
-            paste(&visitor.picture, &Pose::at(step - EMPTY, visitor.nearest), rgb);
+        let look = self.next.as_ref().and_then(|(_, look)| look.as_ref()).filter(|_| step >= EMPTY);
+        let arrives = look.is_some() && self.arrived != Some(index);
+        if arrives {
+            self.arrived = Some(index);
+            self.arrivals.push(self.clock.now().mono);
+        }
+        if let Some(stage) = &mut self.stage {
+            match look {
+                Some(Look::Guest(guest)) => {
+                    stage.visit(guest, step - EMPTY, rgb);
+                }
+                Some(Look::Photograph(_)) | None => stage.empty(self.frame, rgb),
+            }
+            return;
+        }
+        if let (Some(Look::Photograph(i)), Show::Once(visitors)) = (look, &self.show)
+            && let Some(Visitor::Photograph { picture, nearest }) = visitors.get(*i)
+        {
+            if arrives {
+                backdrop(picture, &mut self.scene);
+            }
+            rgb.copy_from_slice(&self.scene);
+            paste(picture, &Pose::at(step - EMPTY, *nearest), rgb);
+        } else {
+            rgb.copy_from_slice(&self.scene);
         }
         self.noise = grain(self.noise, rgb);
     }
@@ -110,7 +223,7 @@ impl Camera for WalkupCamera {
         let now = self.clock.now().mono;
         let start = *self.start.get_or_insert(now);
         let due = |frame: u64| start.after(Millis(frame * 1_000 / RATE));
-        if self.frame >= self.visitors.len() as u64 * VISIT + EMPTY {
+        if self.frame >= self.show.frames() {
             return Err(CameraError::Ended);
         }
         // Whoever comes late gets the newest frame, as from a camera.

@@ -180,6 +180,9 @@ impl Board {
                 between(range, "camera.fps", f64::from(*fps), 1.0, 120.0)?;
             }
             RawCamera::Replay { fps, .. } => between(range, "camera.fps", f64::from(*fps), 1.0, 120.0)?,
+            RawCamera::Visitors { people, .. } => {
+                between(range, "camera.people", f64::from(*people), 1.0, 1_000.0)?;
+            }
         }
         board::check(&raw).map_err(range)?;
         Ok(Self(raw))

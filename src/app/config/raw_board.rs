@@ -57,6 +57,23 @@ pub enum RawCamera {
         #[serde(default = "fps")]
         fps: u32,
     },
+    /// Rendered people who walk up one after the other, without end; every fifth visit is a print or a phone held up.
+    Visitors {
+        /// Decides who they are.
+        #[serde(default = "first")]
+        seed: u64,
+        /// How many different people.
+        #[serde(default = "some_people")]
+        people: u32,
+    },
+}
+
+const fn first() -> u64 {
+    1
+}
+
+const fn some_people() -> u32 {
+    6
 }
 
 /// How fast a recording is played.

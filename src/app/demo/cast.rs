@@ -1,8 +1,9 @@
 //! Who is enrolled and who walks up.
 //!
-//! Owns: the choice of people from a folder, by seed. Does not own: enrolment (`commands`).
+//! Owns: the choice of people, by seed: rendered ones, or photographs from a folder. Does not own: enrolment (`commands`).
 //! Invariant: nobody walks up with a picture that was enrolled; a stranger has no template in the gallery.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,8 @@ use crate::app::AppError;
 use crate::app::cli::DemoArgs;
 use crate::app::commands::Desk;
 use crate::app::out::Out;
-use crate::device::walkup::Visitor;
+use crate::device::visitors::{self, Medium};
+use crate::device::walkup::{Show, Visitor};
 use crate::link::wire::{
     Caller, Code, Command, Moment, Operations as _, PersonPut, Photo, Profile, Refusal, Reply,
 };
@@ -45,78 +47,148 @@ impl Role {
 pub(super) struct Player {
     pub(super) label: String,
     pub(super) role: Role,
-    picture: Picture,
+    visitor: Visitor,
 }
 
 /// All of them, in the order of their coming.
 pub(super) struct Cast {
     pub(super) players: Vec<Player>,
+    /// Whether they are photographs, which liveness may rightly take for attacks.
+    pub(super) photographs: bool,
 }
 
 impl Cast {
-    /// Enrols people with two of their pictures each and keeps a third for the walk-up.
-    pub(super) fn gather(
-        args: &DemoArgs,
-        faces: &Path,
-        attacks: &Path,
-        desk: &Desk,
-        out: &mut Out,
-    ) -> Result<Self, AppError> {
-        let mut people = subfolders(faces)?;
-        shuffle(&mut people, args.seed);
-        let mut players = Vec::new();
-        // One more than asked for, whose validity has ended.
-        let mut wanted = args.enrolled + 1;
-        let mut strangers = args.strangers;
-        for folder in &people {
-            let pictures = pictures(folder)?;
-            let label = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if wanted > 0 && pictures.len() >= 3 {
-                let role = if wanted == 1 { Role::Expired } else { Role::Enrolled };
-                let picture = read(&pictures[2])?;
-                if presentable(desk, &label, &picture, out)?
-                    && enrol(desk, &label, &pictures[..2], role, out)?
-                {
-                    players.push(Player { label, role, picture });
-                    wanted -= 1;
-                }
-            } else if strangers > 0 && pictures.len() == 1 {
-                let picture = read(&pictures[0])?;
-                if presentable(desk, &label, &picture, out)? {
-                    players.push(Player { label, role: Role::Stranger, picture });
-                    strangers -= 1;
-                }
-            }
-            if wanted == 0 && strangers == 0 {
-                break;
-            }
-        }
-        if wanted > 0 || strangers > 0 {
-            return Err(Refusal::invalid(
-                "--faces",
-                format!(
-                    "{} holds too few people: people with three pictures and people with one are needed",
-                    faces.display()
-                ),
-            )
-            .into());
-        }
+    /// Enrols people, and has them, strangers and attacks come.
+    pub(super) fn gather(args: &DemoArgs, desk: &Desk, out: &mut Out) -> Result<Self, AppError> {
+        let (mut players, attacks) = match &args.faces {
+            Some(faces) => (photographed(args, faces, desk, out)?, recorded_attacks(args)?),
+            None => rendered(args, desk, out)?,
+        };
         shuffle(&mut players, args.seed ^ 0x9e37_79b9_7f4a_7c15);
         // Attacks come last: five of them lock the reader for everybody, which is right and another story.
-        for file in pictures(attacks)?.into_iter().take(2) {
-            let label = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            players.push(Player { label, role: Role::Attack, picture: read(&file)? });
-        }
-        Ok(Self { players })
+        players.extend(attacks);
+        Ok(Self { players, photographs: args.faces.is_some() })
     }
 
     pub(super) fn visitors(&self) -> Vec<Visitor> {
-        let nearest = |role| if role == Role::Attack { 1.0 } else { 0.8 };
-        self.players
-            .iter()
-            .map(|p| Visitor { picture: p.picture.clone(), nearest: nearest(p.role) })
-            .collect()
+        self.players.iter().map(|p| p.visitor.clone()).collect()
     }
+}
+
+/// People who do not exist: enrolled with two portraits each, attacked with pictures of themselves.
+fn rendered(args: &DemoArgs, desk: &Desk, out: &mut Out) -> Result<(Vec<Player>, Vec<Player>), AppError> {
+    let (mut players, mut attacks) = (Vec::new(), Vec::new());
+    let mut called = BTreeSet::new();
+    // One more than asked for, whose validity has ended.
+    let (mut wanted, mut strangers) = (args.enrolled + 1, args.strangers);
+    // Somebody whose portraits are refused is passed over, as at any desk; most are not.
+    for number in 0..4 * (wanted + strangers + 4) as u64 {
+        if wanted == 0 && strangers == 0 {
+            break;
+        }
+        let person = Show::person(args.seed, number);
+        let label = visitors::name(person);
+        if !called.insert(label.clone()) {
+            continue;
+        }
+        // The visits are none of those that the portraits were taken at.
+        let visit = 100 + number;
+        let comes = |holds| Visitor::Rendered { person, visit, holds };
+        if wanted > 0 {
+            let role = if wanted == 1 { Role::Expired } else { Role::Enrolled };
+            let portraits =
+                [0, 1].map(|variant| portrait(person, variant)).into_iter().collect::<Result<_, _>>()?;
+            if enrol(desk, &label, portraits, role, "rendered person", out)? {
+                // The first who is enrolled is the one whom pictures are held up of.
+                if role == Role::Enrolled && attacks.is_empty() {
+                    for (what, medium) in [("printed", Medium::Print), ("on a phone", Medium::Phone)] {
+                        let label = format!("{label}, {what}");
+                        attacks.push(Player { label, role: Role::Attack, visitor: comes(Some(medium)) });
+                    }
+                }
+                players.push(Player { label, role, visitor: comes(None) });
+                wanted -= 1;
+            }
+        } else {
+            players.push(Player { label, role: Role::Stranger, visitor: comes(None) });
+            strangers -= 1;
+        }
+    }
+    if wanted > 0 || strangers > 0 {
+        let why = "too few of the people of this seed could be enrolled; try another";
+        return Err(Refusal::invalid("--seed", why.to_owned()).into());
+    }
+    Ok((players, attacks))
+}
+
+/// A picture of a rendered person, as they would bring one to be enrolled.
+fn portrait(person: u64, variant: u64) -> Result<Photo, AppError> {
+    let name = format!("portrait-{variant}.png");
+    let rgb = visitors::still(person, variant);
+    let mut bytes = Vec::new();
+    picture::write_png(&mut bytes, visitors::WIDTH as u32, visitors::HEIGHT as u32, &rgb)
+        .map_err(|e| AppError::File(name.clone(), std::io::Error::other(e)))?;
+    Ok(Photo { name, bytes })
+}
+
+/// People from a folder: enrolled with two of their pictures each, who come with a third.
+fn photographed(args: &DemoArgs, faces: &Path, desk: &Desk, out: &mut Out) -> Result<Vec<Player>, AppError> {
+    let mut people = subfolders(faces)?;
+    shuffle(&mut people, args.seed);
+    let mut players = Vec::new();
+    let mut wanted = args.enrolled + 1;
+    let mut strangers = args.strangers;
+    let comes = |picture| Visitor::Photograph { picture, nearest: 0.8 };
+    for folder in &people {
+        let pictures = pictures(folder)?;
+        let label = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if wanted > 0 && pictures.len() >= 3 {
+            let role = if wanted == 1 { Role::Expired } else { Role::Enrolled };
+            let picture = read(&pictures[2])?;
+            if presentable(desk, &label, &picture, out)? {
+                let photos = pictures[..2].iter().map(photo).collect::<Result<_, _>>()?;
+                if enrol(desk, &label, photos, role, "public evaluation set", out)? {
+                    players.push(Player { label, role, visitor: comes(picture) });
+                    wanted -= 1;
+                }
+            }
+        } else if strangers > 0 && pictures.len() == 1 {
+            let picture = read(&pictures[0])?;
+            if presentable(desk, &label, &picture, out)? {
+                players.push(Player { label, role: Role::Stranger, visitor: comes(picture) });
+                strangers -= 1;
+            }
+        }
+        if wanted == 0 && strangers == 0 {
+            return Ok(players);
+        }
+    }
+    Err(Refusal::invalid(
+        "--faces",
+        format!(
+            "{} holds too few people: people with three pictures and people with one are needed",
+            faces.display()
+        ),
+    )
+    .into())
+}
+
+fn photo(path: &PathBuf) -> Result<Photo, AppError> {
+    let bytes = fs::read(path).map_err(|e| AppError::File(path.display().to_string(), e))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Photo { name, bytes })
+}
+
+/// Pictures of prints and screens, where a folder of them was named.
+fn recorded_attacks(args: &DemoArgs) -> Result<Vec<Player>, AppError> {
+    let Some(folder) = &args.attacks else { return Ok(Vec::new()) };
+    let mut players = Vec::new();
+    for file in pictures(folder)?.into_iter().take(2) {
+        let label = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let visitor = Visitor::Photograph { picture: read(&file)?, nearest: 1.0 };
+        players.push(Player { label, role: Role::Attack, visitor });
+    }
+    Ok(players)
 }
 
 /// Whether somebody who looks like this can be looked at: a head turned away would tell no story. Said when not.
@@ -129,22 +201,21 @@ fn presentable(desk: &Desk, label: &str, picture: &Picture, out: &mut Out) -> Re
 }
 
 /// Enrols one person; `false` when no picture was good enough, which is said.
-fn enrol(desk: &Desk, label: &str, files: &[PathBuf], role: Role, out: &mut Out) -> Result<bool, AppError> {
-    let images = files
-        .iter()
-        .map(|path| {
-            let bytes = fs::read(path).map_err(|e| AppError::File(path.display().to_string(), e))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok(Photo { name, bytes })
-        })
-        .collect::<Result<_, AppError>>()?;
+fn enrol(
+    desk: &Desk,
+    label: &str,
+    images: Vec<Photo>,
+    role: Role,
+    consent: &str,
+    out: &mut Out,
+) -> Result<bool, AppError> {
     let id: String = label.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
     let yesterday = desk.now_ms() - 86_400_000;
     let command = Command::Enrol(PersonPut {
         id: Some(id),
         profile: Profile {
             name: Some(label.replace('_', " ")),
-            consent: Some("public evaluation set".into()),
+            consent: Some(consent.into()),
             valid_until: (role == Role::Expired).then_some(Moment(yesterday)),
             ..Profile::default()
         },

@@ -1,4 +1,5 @@
-//! `ostiary demo`: the whole door on recorded people, against a simulated board, with the story told at the end.
+//! `ostiary demo`: the whole door on rendered or photographed people, against a simulated board, with the story told
+//! at the end.
 //!
 //! Owns: who is enrolled and who walks up, and the summary. Does not own: any of the work, which is that of
 //! `run` and of `enroll`, through the same code.
@@ -17,14 +18,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::access::Gate;
 use crate::device::notify::Notify;
-use crate::device::walkup::{Arrivals, Visitor};
+use crate::device::walkup::Arrivals;
 use crate::domain::{Decision, DoorId};
-use crate::link::wire::Refusal;
 use crate::ports::Clock;
 
 use super::cli::{Common, DemoArgs};
 use super::commands::{Desk, House, LazyEyes};
-use super::config::{Board, Config, RawBoard, RawCamera, RawDisplay, RawDoor, RawPace};
+use super::config::{Board, Config, RawBoard, RawCamera, RawDisplay, RawDoor};
 use super::out::Out;
 use super::pipeline::{self, Observation, Parts};
 use super::recognition::Recognition;
@@ -34,20 +34,18 @@ use cast::{Cast, Role};
 use story::{Outcome, Story};
 
 const DOOR: DoorId = DoorId(1);
-const FACES: &str = "../shared/eval/lfw/images";
-const ATTACKS: &str = "../shared/eval/pad/spoof";
 
 /// Plays the demo.
 pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Answer, AppError> {
     if let Some(count) = args.frames {
         return frames::run(args, count, out);
     }
-    let config = Arc::new(Config::read(common.config.as_deref())?);
+    let mut config = Config::read(common.config.as_deref())?;
+    config.set = args.set.clone().or(config.set);
+    let config = Arc::new(config);
     if args.kiosk {
         return kiosk::run(&config, &args.out.join("kiosk"), out);
     }
-    let faces = folder(args.faces.as_deref(), FACES, "faces", "--faces")?;
-    let attacks = folder(args.attacks.as_deref(), ATTACKS, "attack pictures", "--attacks")?;
     let models = Arc::new(wiring::Models::find(&config)?);
     let (model, open_set) = models.open_set(&config)?;
     let data = fresh(&args.out)?;
@@ -72,11 +70,11 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         let (models, config) = (Arc::clone(&models), Arc::clone(&config));
         let eyes = LazyEyes::new(move || models.open(&config));
         let desk = Desk::new(house(), Box::new(eyes), None).map_err(wiring::WiringError::from)?;
-        Cast::gather(args, &faces, &attacks, &desk, out)?
+        Cast::gather(args, &desk, out)?
     };
 
     let arrivals = Arrivals::default();
-    let visitors: Vec<Visitor> = cast.visitors();
+    let visitors = cast.visitors();
     let length = crate::device::walkup::WalkupCamera::length(visitors.len());
     out.line(format_args!(
         "{} visitors walk up, one after the other, in real time: {} s",
@@ -124,22 +122,6 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
     Ok(if story.safe() { Answer::Yes } else { Answer::No })
 }
 
-/// The named folder or the usual one; without either, one line that says what is missing.
-fn folder(named: Option<&Path>, usual: &str, what: &str, option: &str) -> Result<PathBuf, Refusal> {
-    let path = named.map_or_else(|| PathBuf::from(usual), Path::to_owned);
-    if path.is_dir() {
-        return Ok(path);
-    }
-    Err(Refusal::invalid(
-        option,
-        format!(
-            "no {what} to replay: the folder {} is not there. This version ships no faces of its own; name a \
-             folder with {option} DIR",
-            path.display()
-        ),
-    ))
-}
-
 /// An empty data folder below `out`: only files of an earlier demo are removed from it.
 fn fresh(out: &Path) -> Result<PathBuf, AppError> {
     let data = out.join("data");
@@ -156,7 +138,7 @@ fn fresh(out: &Path) -> Result<PathBuf, AppError> {
 fn simulated(out: &Path) -> Board {
     Board(RawBoard {
         name: "demo".into(),
-        camera: RawCamera::Replay { path: PathBuf::new(), pace: RawPace::Recorded, repeat: false, fps: 30 },
+        camera: RawCamera::Visitors { seed: 1, people: 1 },
         door: RawDoor::Sim { contact: true },
         display: RawDisplay::Png { folder: out.join("display"), width: 240, height: 320 },
         signals: None,

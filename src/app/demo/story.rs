@@ -41,6 +41,8 @@ pub(super) struct Story {
     stage_ms: Vec<(String, f64)>,
     memory_peak_mib: Option<u64>,
     events: u64,
+    #[serde(skip)]
+    photographs: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,6 +116,7 @@ impl Story {
             memory_peak_mib: peak_memory(),
             events: store.counts().events,
             visitors,
+            photographs: cast.photographs,
         }
     }
 
@@ -136,7 +139,7 @@ impl fmt::Display for Story {
             "\n{} let in rightly, {} kept out rightly, {} kept out wrongly, {} let in wrongly",
             self.admitted_rightly, self.kept_out_rightly, self.kept_out_wrongly, self.let_in_wrongly
         )?;
-        if self.visitors.iter().any(|l| !l.right && l.outcome.ends_with("spoof")) {
+        if self.photographs && self.visitors.iter().any(|l| !l.right && l.outcome.ends_with("spoof")) {
             writeln!(
                 f,
                 "(what walks up here are moving photographs: that liveness takes some of them for attacks is its work)"

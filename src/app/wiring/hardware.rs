@@ -20,7 +20,7 @@ use crate::device::no_panel::NoPanel;
 use crate::device::replay::{self, Pace, ReplayOptions};
 use crate::device::signals::{Lamps, Signals};
 use crate::device::sim::SimDoor;
-use crate::device::walkup::{Arrivals, Visitor, WalkupCamera};
+use crate::device::walkup::{Arrivals, Show, Visitor, WalkupCamera};
 use crate::domain::Millis;
 use crate::ports::{Camera, Clock, Display, Door};
 
@@ -66,13 +66,19 @@ pub fn camera(board: &Board, clock: &Arc<OsClock>) -> Result<Eyes, WiringError> 
             let camera = replay::open(path, pace, options).map_err(|e| WiringError::Device(e.to_string()))?;
             Ok(Eyes { camera, virtual_clock })
         }
+        RawCamera::Visitors { seed, people } => {
+            let show = Show::Endless { seed: *seed, people: u64::from(*people) };
+            let clock = Arc::clone(clock) as Arc<dyn Clock>;
+            let camera = Box::new(WalkupCamera::new(show, clock, Arrivals::default()));
+            Ok(Eyes { camera, virtual_clock: None })
+        }
     }
 }
 
 /// A camera before which the visitors walk up.
 #[must_use]
 pub fn walkup(visitors: Vec<Visitor>, clock: &Arc<OsClock>, arrivals: Arrivals) -> Box<dyn Camera> {
-    Box::new(WalkupCamera::new(visitors, Arc::clone(clock) as Arc<dyn Clock>, arrivals))
+    Box::new(WalkupCamera::new(Show::Once(visitors), Arc::clone(clock) as Arc<dyn Clock>, arrivals))
 }
 
 /// The wires of the board. Wires that cannot be had are no error: the door stays locked and they are tried again.
@@ -232,7 +238,7 @@ pub fn here(board: &Board) -> Vec<String> {
     };
     let camera = match &board.0.camera {
         RawCamera::V4l { device, .. } => Some((device, "video")),
-        RawCamera::Replay { .. } => None,
+        RawCamera::Replay { .. } | RawCamera::Visitors { .. } => None,
     };
     for (path, group) in [camera, device].into_iter().flatten() {
         wrong.extend(panel::reachable(path, group).err().map(|e| e.0.to_string()));

@@ -57,8 +57,8 @@ impl Held {
         let mut d = Dice::new(seed ^ 0x6865_6c64);
         let (half, border) = match medium {
             Medium::Print => {
-                let wide = d.range(8.5, 10.5);
-                ([wide, wide * 1.36], if d.chance(0.7) { [d.range(0.02, 0.06); 2] } else { [0.0; 2] })
+                let wide = d.range(6.6, 8.4);
+                ([wide, wide * 1.36], [d.range(0.03, 0.07); 2])
             }
             Medium::Phone => {
                 let wide = d.range(3.6, 4.3);
@@ -141,7 +141,7 @@ impl Held {
         let mut c = [0.0; 3];
         for i in 0..3 {
             let pale = mix(ink[i], grey, 0.16).min(1.0);
-            c[i] = (0.035 + 0.74 * pale * self.tone[i]) * (1.0 + 0.10 * dots) + bands * pale;
+            c[i] = (0.05 + 0.56 * pale * self.tone[i]) * (1.0 + 0.22 * dots) + bands * pale;
         }
         let c = mix3(white, c, on);
         let fibre = 1.0 + 0.03 * (noise(u * 60.0, v * 80.0, self.seed ^ 1) - 0.5);
@@ -209,11 +209,20 @@ impl Held {
             }
             let y = match self.medium {
                 Medium::Print => -self.half[1] * d.range(0.45, 0.85),
-                Medium::Phone => -self.half[1] * d.range(0.1, 0.4),
+                Medium::Phone => -self.half[1] * d.range(0.35, 0.6),
             };
             let lean = side * d.range(0.5, 1.0);
-            let x = side * (self.half[0] - d.range(0.2, 0.9));
-            self.finger(canvas, place, light, lens, [x, y, 0.7], [2.4, 0.95, 0.75], lean);
+            let inside = if self.medium == Medium::Phone { 0.0 } else { d.range(0.2, 0.9) };
+            let x = side * (self.half[0] - inside);
+            self.finger(
+                canvas,
+                place,
+                light,
+                lens,
+                [x, y, 0.7],
+                if self.medium == Medium::Phone { [1.7, 0.85, 0.7] } else { [2.4, 0.95, 0.75] },
+                lean,
+            );
         }
     }
 

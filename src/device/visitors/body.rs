@@ -18,11 +18,11 @@ pub(super) fn neck(p: &Person) -> Grid {
         let theta = (column as f32 / 32.0 * 2.0 - 1.0) * PI;
         let v = row as f32 / 16.0;
         let y = mix(-5.0, -20.0, v);
-        let flare = 1.0 + 0.75 * ramp(0.62, 1.0, v);
+        let flare = 1.0 + 0.55 * ramp(0.7, 1.0, v);
         let (s, c) = (sin(theta), cos(theta));
         let apple = (1.0 - p.female) * 0.5 * bell(s * s * 9.0) * bell((y + 13.6) * (y + 13.6) * 0.5);
         // The two muscles that run from behind the ears to the breastbone.
-        let cord = 0.35 * bell((s.abs() - mix(0.9, 0.2, v)) * (s.abs() - mix(0.9, 0.2, v)) * 30.0);
+        let cord = 0.12 * bell((s.abs() - mix(0.9, 0.2, v)) * (s.abs() - mix(0.9, 0.2, v)) * 30.0);
         [
             s * p.neck * flare,
             y,

@@ -8,7 +8,7 @@ use super::figure::Figure;
 use super::hair::KNOTS;
 use super::maths::{Turn, V3, add, dot, mix, mix3, ramp, scale, squared, sub, unit};
 use super::mesh::{Grid, Sky, dot9, nine};
-use super::person::{Glasses, Person};
+use super::person::{Glasses, Person, Style};
 use super::raster::{Canvas, Corner};
 
 /// A lamp or a window far away: where it is, in which colour, how wide.
@@ -232,6 +232,7 @@ fn strands(canvas: &mut Canvas, figure: &Figure, pose: &Pose, light: &Light, len
     let half = unit(add(key, place.turn.back([0.0, 0.0, 1.0])));
     let pixel = lens.focal / pose.at[2].max(20.0);
     let wide = (pixel * 0.075).clamp(0.35, 2.0);
+    ribbons(canvas, figure, &place, &sky, lens);
     for strand in &figure.strands {
         let mut last: Option<([f32; 3], V3)> = None;
         for i in 0..KNOTS {
@@ -251,6 +252,35 @@ fn strands(canvas: &mut Canvas, figure: &Figure, pose: &Pose, light: &Light, len
                 canvas.hair(before, seen, [was, colour], wide * taper, 0.85, 0.004);
             }
             last = Some((seen, colour));
+        }
+    }
+}
+
+/// What lies below the outer strands of hanging hair: broad dark bands, so that no daylight shows through.
+fn ribbons(canvas: &mut Canvas, figure: &Figure, place: &Place, sky: &Sky, lens: &Lens) {
+    if !matches!(figure.p.style, Style::Long | Style::Bob) {
+        return;
+    }
+    for strand in figure.strands.iter().step_by(13) {
+        let seen = strand.points.map(|p| lens.see(place.point(p)));
+        let corner = |i: usize, k: f32| {
+            let (a, b) = (seen[i.max(1) - 1], seen[(i + 1).min(KNOTS - 1)]);
+            let d = unit([b[0] - a[0], b[1] - a[1], 0.0]);
+            let half = k * lens.focal * seen[i][2] * if i == KNOTS - 1 || i == 0 { 0.3 } else { 0.8 };
+            let e = open(sky, strand.normals[i]);
+            let c = [e[0] * strand.colour[0], e[1] * strand.colour[1], e[2] * strand.colour[2]];
+            Corner {
+                x: seen[i][0] - d[1] * half,
+                y: seen[i][1] + d[0] * half,
+                near: seen[i][2] * 0.985,
+                values: scale(c, 0.55),
+            }
+        };
+        let mut shade = |v: &[f32; 3]| (*v, 1.0);
+        for i in 1..KNOTS {
+            let (a, b, c, d) = (corner(i - 1, -1.0), corner(i - 1, 1.0), corner(i, -1.0), corner(i, 1.0));
+            canvas.triangle([&a, &c, &d], &mut shade);
+            canvas.triangle([&a, &d, &b], &mut shade);
         }
     }
 }

@@ -25,8 +25,8 @@ pub(super) fn eye(p: &Person, gaze: &Gaze, x: f32, y: f32, skin: V3) -> Option<(
     let yy = y - p.eye_tilt * out;
     let arc = (1.0 - s * s).max(0.0);
     let rest = arc * (0.72 + 0.28 * arc);
-    let open_top = p.eye_open * 1.12 * rest * (1.0 - 0.16 * s);
-    let low = -p.eye_open * 0.72 * arc * (1.0 + 0.14 * s);
+    let open_top = p.eye_open * 1.0 * rest * (1.0 - 0.16 * s);
+    let low = -p.eye_open * 0.82 * arc * (1.0 + 0.14 * s);
     let shut = gaze.shut.clamp(0.0, 1.0);
     let top = mix(open_top, low + 0.02, shut);
     let mut c = skin;
@@ -66,7 +66,7 @@ fn ball(p: &Person, gaze: &Gaze, x: f32, s: f32, y: f32, top: f32) -> V3 {
     if s < -0.72 {
         c = mix3(c, [0.50, 0.22, 0.19], ramp(-0.72, -0.88, s) * 0.8);
     }
-    let (dx, dy) = (x - gaze.at[0], y - 0.03 - gaze.at[1]);
+    let (dx, dy) = (x - gaze.at[0], y + 0.02 - gaze.at[1]);
     let r = (dx * dx + dy * dy).sqrt();
     let iris = ramp(0.63, 0.56, r);
     if iris > 0.0 {

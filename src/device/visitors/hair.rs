@@ -28,7 +28,7 @@ pub(super) fn grow(shape: &Shape<'_>, surface: impl Fn(f32, f32) -> (V3, V3)) ->
     let wanted = match p.style {
         Style::Bald => 0,
         Style::Cropped | Style::Curls | Style::Bob | Style::Long => 2_600,
-        Style::Short | Style::Parted | Style::Swept | Style::Fringe | Style::Tied => 3_400,
+        Style::Short | Style::Parted | Style::Swept | Style::Fringe | Style::Tied => 4_200,
     };
     let mut tries = 0;
     while strands.len() < wanted && tries < wanted * 12 {
@@ -85,29 +85,29 @@ fn strand(p: &Person, d: &mut Dice, root: V3, normal: V3) -> Strand {
     let (comb, lift, long, heavy): (V3, f32, f32, f32) = match p.style {
         Style::Bald | Style::Cropped => ([0.0, -0.2, 0.25], 1.2, 0.55, 0.0),
         Style::Short => (
-            [side * 0.25, mix(-0.9, 0.35, above), mix(-0.3, 0.55, above)],
-            mix(0.35, 1.0, above) * p.volume,
-            mix(1.3, 3.4, above),
-            0.06,
+            [side * 0.3 + parting * 0.12, mix(-1.0, 0.05, above), mix(-0.25, 0.75, above)],
+            mix(0.12, 0.4, above) * p.volume,
+            mix(1.2, 3.4, above),
+            0.07,
         ),
         Style::Parted => {
             let away = if x - parting > 0.0 { 1.0 } else { -1.0 };
             (
                 [mix(side * 0.1, away, above), mix(-1.0, 0.1, above), mix(-0.3, 0.25, above)],
-                0.55 * p.volume * mix(0.4, 1.0, above),
+                0.32 * p.volume * mix(0.4, 1.0, above),
                 mix(1.6, 5.5, above),
                 0.10,
             )
         }
         Style::Swept => (
             [side * 0.1, mix(-0.5, 0.5, above), -1.0],
-            mix(0.3, 0.9, above) * p.volume,
+            mix(0.2, 0.45, above) * p.volume,
             mix(1.6, 6.0, above),
             0.05,
         ),
         Style::Fringe => (
             [side * 0.15, mix(-1.0, -0.1, above), mix(-0.2, 1.0, above)],
-            0.45 * p.volume,
+            0.3 * p.volume,
             mix(1.8, 5.8, above),
             0.16,
         ),
@@ -156,10 +156,24 @@ fn strand(p: &Person, d: &mut Dice, root: V3, normal: V3) -> Strand {
             }
         }
         at = add(at, scale(unit(towards), step));
-        at = rest(p, at, fuzz);
+        let lie = if hangs { 0.1 + 0.9 * ramp(0.0, 3.5, (at[0] - parting * 0.6).abs()) } else { 0.45 };
+        at = rest(p, at, fuzz, lie);
+        if hangs {
+            at = aside(p, at, if x - parting * 0.6 > 0.0 { 1.0 } else { -1.0 }, fuzz);
+        }
     }
     let streak = d.range(0.6, 1.45);
     Strand { points, normals, colour: scale(p.hair, streak) }
+}
+
+/// Long hair frames the face and does not hang over it.
+fn aside(p: &Person, at: V3, side: f32, fuzz: f32) -> V3 {
+    let [x, y, z] = at;
+    let limit = (6.6 * p.wide + 0.9 * fuzz) * ramp(9.0, 2.5, y);
+    if z < 0.5 || x * side > limit || y > 9.0 {
+        return at;
+    }
+    [limit * side, y, z - 0.45 * (limit - x * side).min(6.0)]
 }
 
 /// The direction away from the head's inside at a point around it.
@@ -167,18 +181,19 @@ fn outside(at: V3) -> V3 {
     unit([at[0] / 55.0, (at[1] - 1.5).max(-1.0) / 110.0, (at[2] + 0.6) / 85.0])
 }
 
-/// Pushes a point that lies inside the head, the neck or the shoulders to the outside, with some air.
-fn rest(p: &Person, at: V3, fuzz: f32) -> V3 {
+/// Pushes a point that lies inside the head, the neck or the shoulders to the outside, with some air, less
+/// of it where hair lies flat.
+fn rest(p: &Person, at: V3, fuzz: f32, lie: f32) -> V3 {
     let air = match p.style {
         Style::Tied => 0.25 * fuzz,
         Style::Cropped | Style::Bald => 0.0,
-        _ => (0.35 + 0.9 * fuzz) * p.volume * 0.8,
+        _ => (0.35 + 0.9 * fuzz) * p.volume * 0.8 * lie,
     };
     let mut at = at;
     // The skull, then the face with the neck below it.
     for (centre, radii) in [
-        ([0.0, 2.2, -0.5], [7.6 * p.wide + air, 9.9 + air, 9.6 + air]),
-        ([0.0, -3.5, 0.3], [7.0 * p.wide + air * 0.8, 10.0, 7.6]),
+        ([0.0, 2.2, -0.5], [7.8 * p.wide + air, 9.5 + air, 9.6 + air]),
+        ([0.0, -3.5, 0.3], [7.15 * p.wide + air * 0.8, 10.0, 7.6]),
     ] {
         let from: V3 = sub(at, centre);
         let q = [from[0] / radii[0], from[1] / radii[1], from[2] / radii[2]];

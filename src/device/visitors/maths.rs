@@ -145,8 +145,10 @@ pub(super) fn curve(points: &[(f32, f32)], x: f32) -> f32 {
 pub(super) struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+    /// Seeds that lie next to each other give sequences that have nothing in common.
+    pub(super) fn new(seed: u64) -> Self {
+        let mut first = Self(seed ^ 0x5851_f42d_4c95_7f2d);
+        Self(first.bits().wrapping_mul(0xd134_2543_de82_ef95))
     }
 
     pub(super) fn bits(&mut self) -> u64 {
@@ -166,9 +168,9 @@ impl Dice {
         a + (b - a) * self.unit()
     }
 
-    /// About 0, mostly within one, never beyond three: three evens added.
+    /// About 0, mostly within one, never beyond two: three evens added.
     pub(super) fn spread(&mut self) -> f32 {
-        (self.unit() + self.unit() + self.unit()) * 2.0 - 3.0
+        ((self.unit() + self.unit() + self.unit()) * 2.0 - 3.0).clamp(-2.0, 2.0)
     }
 
     pub(super) fn chance(&mut self, p: f32) -> bool {

@@ -10,6 +10,7 @@
 
 mod attack;
 mod body;
+mod cast;
 mod draw;
 mod eye;
 mod figure;
@@ -17,6 +18,7 @@ mod film;
 mod hair;
 mod maths;
 mod mesh;
+mod names;
 mod person;
 mod raster;
 mod scene;
@@ -40,6 +42,8 @@ use walk::Walk;
 pub const WIDTH: usize = 640;
 /// Pixels of a frame.
 pub const HEIGHT: usize = 480;
+/// People numbered from 0 up to here are chosen so that no two look alike; further ones are as they come.
+pub const PEOPLE: u64 = cast::CHOSEN;
 /// Frames of a whole visit, at 30 a second.
 pub const VISIT: u64 = walk::APPROACH + walk::STAND + walk::LEAVE;
 
@@ -67,7 +71,12 @@ impl Guest {
     #[must_use]
     pub fn living(person: u64, visit: u64) -> Self {
         let seed = person.wrapping_mul(0x1_0001).wrapping_add(visit);
-        Self { figure: Figure::new(Person::new(person)), walk: Walk::new(seed), holds: None, seed }
+        Self {
+            figure: Figure::new(Person::new(cast::seed(person))),
+            walk: Walk::new(seed),
+            holds: None,
+            seed,
+        }
     }
 
     /// Somebody who holds up a picture of `person`.
@@ -76,7 +85,7 @@ impl Guest {
         let seed = person.wrapping_mul(0x1_0003).wrapping_add(visit);
         let holder = Person::new(seed ^ 0x686f_6c64_6572);
         let held = Held::new(medium, seed, holder.skin);
-        let (photo, truth) = photograph(&Figure::new(Person::new(person)), seed, medium);
+        let (photo, truth) = photograph(&Figure::new(Person::new(cast::seed(person))), seed, medium);
         Self { figure: Figure::new(holder), walk: Walk::new(seed), holds: Some((held, photo, truth)), seed }
     }
 }
@@ -128,7 +137,7 @@ impl Stage {
         let (truth, moved) = if let Some((held, photo, on_photo)) = &guest.holds {
             let place = |p: &Pose| {
                 let before = match held.medium {
-                    Medium::Print => 0.78,
+                    Medium::Print => 0.66,
                     Medium::Phone => 0.54,
                 };
                 let at = scale(p.at, before);
@@ -176,6 +185,12 @@ pub fn still(person: u64, variant: u64) -> Vec<u8> {
     rgb
 }
 
+/// What a person is called: first and last name.
+#[must_use]
+pub fn name(person: u64) -> String {
+    names::name(cast::seed(person))
+}
+
 fn grain(frame: u64) -> u32 {
     (Dice::new(frame).bits() >> 32) as u32 | 1
 }
@@ -196,7 +211,7 @@ fn photograph(figure: &Figure, seed: u64, medium: Medium) -> (Photo, Truth) {
     }
     let light = Light {
         lamps: vec![
-            draw::Lamp { towards: [d.spread() * 0.35, 0.6, 1.0], colour: [1.95, 1.9, 1.85], blunt: 0.3 },
+            draw::Lamp { towards: [d.spread() * 0.35, 0.6, 1.0], colour: [2.1, 2.05, 2.0], blunt: 0.3 },
             draw::Lamp { towards: [0.9, 0.1, 0.5], colour: [0.4, 0.4, 0.42], blunt: 0.4 },
         ],
         glow: [0.22; 3],

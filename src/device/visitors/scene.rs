@@ -65,7 +65,7 @@ impl Scene {
         }
         let side = if d.chance(0.5) { 1.0 } else { -1.0 };
         let warm = d.unit();
-        let key = mix3([1.75, 1.78, 1.82], [1.95, 1.72, 1.45], warm);
+        let key = mix3([2.30, 2.28, 2.26], [2.55, 2.22, 1.88], warm);
         let lamps = Light {
             lamps: vec![
                 Lamp { towards: [0.4 * side, 0.75, 1.0], colour: key, blunt: 0.2 },
@@ -77,7 +77,7 @@ impl Scene {
                 Lamp { towards: [0.0, -1.0, 0.4], colour: [0.24, 0.19, 0.15], blunt: 0.5 },
                 Lamp { towards: [0.2, 0.7, -1.0], colour: scale([0.6, 0.62, 0.66], hall.sun), blunt: 0.3 },
             ],
-            glow: [0.17, 0.17, 0.18],
+            glow: [0.20, 0.20, 0.21],
         };
         Self { light, lamps }
     }

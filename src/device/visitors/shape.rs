@@ -40,7 +40,7 @@ const BACK: [(f32, f32); 8] = [
     (5.5, -9.2),
 ];
 /// Height of the crown, and where the skull begins to close.
-pub(super) const CROWN: f32 = 12.2;
+pub(super) const CROWN: f32 = 11.7;
 const CLOSES: f32 = 5.0;
 
 /// The surface of one person's head.
@@ -59,7 +59,7 @@ impl Shape<'_> {
         // The lower face is as long as the person's; the skull is not.
         let yn = if y < 0.0 { y / p.long } else { y };
         let (s, c) = (sin(theta), cos(theta));
-        let mut width = curve(&WIDTH, yn) * p.wide * 1.075;
+        let mut width = curve(&WIDTH, yn) * p.wide * 1.10;
         width *= 1.0 + (p.jaw - 1.0) * ramp(-2.0, -7.5, yn);
         width += 0.32 * p.fat * blob(yn, 0.0, -6.0, 0.0, 2.8, 1.0);
         width += 0.25 * p.cheekbone * blob(yn, 0.0, -1.6, 0.0, 1.6, 1.0);

@@ -260,7 +260,8 @@ pub(super) fn scalp_mask(p: &Person, point: V3) -> f32 {
     let [x, y, z] = point;
     let ax = x.abs();
     let seed = p.seed as u32;
-    let ragged = (noise(x * 2.2, y * 2.2 + z, seed ^ 0xa) - 0.5) * 0.9;
+    let ragged = (noise(x * 1.1, y * 1.1 + z, seed ^ 0xa) - 0.5) * 0.7
+        + (noise(x * 6.0, y * 6.0 + z * 3.0, seed ^ 0x1a) - 0.5) * 0.7;
     // In front the hairline arches over the forehead and comes down before the ears; behind it goes to the nape.
     let recess = (p.hairline - 6.6).max(0.0);
     let temple = 0.45 * recess * blob(ax, 0.0, 4.2, 0.0, 1.5, 1.0);
@@ -270,7 +271,7 @@ pub(super) fn scalp_mask(p: &Person, point: V3) -> f32 {
     let line = mix(ear, -7.0, ramp(-2.0, -5.0, z));
     let burns =
         blob(z, 0.0, 2.0, 0.0, 0.8, 1.0) * ramp(5.5, 6.3, ax) * ramp(-2.6, -1.6, y) * (1.0 - p.female);
-    ramp(-0.35, 0.45, y - line + ragged).max(burns * 0.9)
+    ramp(-0.55, 0.65, y - line + ragged).max(burns * 0.9)
 }
 
 fn scalp(p: &Person, point: V3, y: f32, c: &mut V3, shine: &mut f32, seed: u32) {
