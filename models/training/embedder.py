@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from embedder_faces import MARGIN, Finder, Maker, keep
-from embedder_net import SIDE, PReLU, Student, Teacher
+from embedder_net import SIDE, Depthwise, PReLU, Student, Teacher
 from people import held_out
 
 BATCH = 32
@@ -135,7 +135,8 @@ def train(a: argparse.Namespace) -> None:
     if kept.exists():
         state = torch.load(kept)
         student.load_state_dict(state["student"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:
+            optimiser.load_state_dict(state["optimiser"])
         begin = state["step"]
     # Another seed after a resume: the same faces again would teach nothing.
     maker = Maker(faces, a.seed * 1000 + begin)
@@ -201,7 +202,8 @@ def train(a: argparse.Namespace) -> None:
 
 def folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """Both as one convolution."""
-    out = nn.Conv2d(convolution.in_channels, convolution.out_channels, convolution.kernel_size, convolution.stride,
+    stride = convolution.step if isinstance(convolution, Depthwise) else convolution.stride
+    out = nn.Conv2d(convolution.in_channels, convolution.out_channels, convolution.kernel_size, stride,
                     convolution.padding, groups=convolution.groups)
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     bias = convolution.bias if convolution.bias is not None else torch.zeros_like(norm.bias)

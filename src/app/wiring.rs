@@ -35,7 +35,7 @@ use super::pipeline::Links;
 use super::uplink::{NudgingUplink, StoreOutbox};
 
 /// The set of models that serves where none is configured.
-const DEFAULT_SET: &str = "strong";
+const DEFAULT_SET: &str = "ostiary";
 /// Below the data folder.
 pub const MODELS_FOLDER: &str = "models";
 const MANIFESTS: [&str; 2] = ["models/manifest.toml", "/usr/share/ostiary/models/manifest.toml"];
@@ -125,7 +125,8 @@ fn credential() -> Option<PathBuf> {
 pub struct Models {
     /// What is known of them.
     pub manifest: Manifest,
-    /// The configured or default set; what serves a gallery is the gallery's own (`epochs`).
+    /// The configured set, else the one named by `OSTIARY_SET`, else the default; what serves a gallery is the
+    /// gallery's own (`epochs`).
     pub set: String,
     /// Folders, in the order of search.
     pub folders: Vec<PathBuf>,
@@ -155,7 +156,11 @@ impl Models {
         let manifest = Manifest::read(&path)?;
         Ok(Self {
             manifest,
-            set: config.set.clone().unwrap_or_else(|| DEFAULT_SET.to_owned()),
+            set: config
+                .set
+                .clone()
+                .or_else(|| std::env::var("OSTIARY_SET").ok().filter(|name| !name.is_empty()))
+                .unwrap_or_else(|| DEFAULT_SET.to_owned()),
             folders,
             path,
         })

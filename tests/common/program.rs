@@ -91,6 +91,8 @@ impl Ostiary {
         command.env_remove("CREDENTIALS_DIRECTORY").env("OSTIARY_DATA", self.data());
         // A folder that is there and empty: the one beside the checkout must not decide what a test sees.
         command.env("OSTIARY_MODELS", self.models.as_deref().unwrap_or(self.folder.path()));
+        // What tests promise of real faces is promised of the third-party networks.
+        command.env("OSTIARY_SET", "strong");
         command
     }
 
