@@ -1,19 +1,16 @@
-"""Trains the embedder by distillation: block by block on the teacher's inner maps, then end to end.
+"""Trains the embedder by distillation: each block alone on the teacher's inner maps, then all of them end to end.
 
-    python embedder.py prepare --faces LFW --more UTK --more PORTRAITS --detector YUNET.onnx --work DIR
-    python embedder.py train   --work DIR --teacher 0095.onnx
-    python embedder.py export  --work DIR --out embedder.onnx
+    python embedder.py --data DATA --teachers TEACHERS --out runs/embedder
+    python embedder.py --out runs/embedder --export runs/float
 
-`prepare` cuts aligned faces; people of `people.held_out` go into a part that training never opens. `train` resumes from
-its last checkpoint and writes the learning curve, measured on the people held out, to DIR/curve.csv. `export` folds
-normalisation into the convolutions and writes a float ONNX file, which `ostiary models quantize` brings to integers.
+Training first cuts aligned faces (kept below --out), resumes from its last checkpoint and writes the learning curve,
+measured on the people held out. `--export` folds normalisation into the convolutions and writes a float ONNX file,
+which `ostiary models quantize` brings to bytes.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import math
 import time
 from pathlib import Path
 
@@ -23,21 +20,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common import Curve, below, device, export, lfw, rate, save
 from embedder_faces import MARGIN, Finder, Maker, keep
 from embedder_net import SIDE, Depthwise, PReLU, Student, Teacher
-from people import held_out
 
 BATCH = 32
+CURVE = ["step", "faces", "phase", "accuracy", "tar_1e3", "tar_1e4", "mates", "strangers"]
 
 
-def prepare(a: argparse.Namespace) -> None:
-    a.work.mkdir(parents=True, exist_ok=True)
-    finder = Finder(a.detector)
-    pictures = sorted(a.faces.glob("*/*.jpg"))
-    keep([p for p in pictures if held_out(p.parent.name)], finder, 0, a.work / "held")
-    keep([p for p in pictures if not held_out(p.parent.name)], finder, 0, a.work / "train-0")
-    for k, folder in enumerate(a.more, 1):
-        keep(sorted(p for p in folder.iterdir() if p.suffix in (".jpg", ".png")), finder, 60, a.work / f"train-{k}")
+def prepare(args: argparse.Namespace) -> None:
+    """Cuts the faces: who is held out apart from all others, and those without names last."""
+    finder = Finder(args.teachers / "yunet/yunet_n_dynamic.onnx")
+    more = [below(args.data / "training" / name) for name in ("utkface_adults", "portraits_cc0")]
+    for name, pictures, border in (
+        ("held", lfw(args.data, held=True), 0),
+        ("train-0", lfw(args.data, held=False), 0),
+        *((f"train-{k}", pictures, 60) for k, pictures in enumerate(more, 1)),
+    ):
+        if not (args.out / f"{name}.npy").exists():
+            keep(pictures, finder, border, args.out / name)
 
 
 def middle(faces: np.ndarray) -> np.ndarray:
@@ -49,9 +50,10 @@ def tensor(faces: np.ndarray) -> Tensor:
 
 
 @torch.no_grad()
-def vectors(run, faces: np.ndarray) -> Tensor:  # noqa: ANN001
-    """One unit vector a face."""
-    return torch.cat([F.normalize(run(tensor(faces[i : i + 64])).float().flatten(1)) for i in range(0, len(faces), 64)])
+def vectors(run, faces: np.ndarray, where: torch.device) -> Tensor:  # noqa: ANN001
+    """One unit vector a face, (n, LENGTH)."""
+    parts = (tensor(faces[i : i + 64]).to(where) for i in range(0, len(faces), 64))
+    return torch.cat([F.normalize(run(part).float().flatten(1)).cpu() for part in parts])
 
 
 def cosines(v: Tensor, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +88,7 @@ def load(work: Path, teacher: Teacher) -> tuple[np.ndarray, Tensor]:
     faces = np.concatenate(parts)
     if not cache.exists():
         run = lambda x: teacher(x)[-1]  # noqa: E731
-        torch.save((vectors(run, middle(faces)), vectors(run, middle(np.load(work / "held.npy")))), cache)
+        torch.save(tuple(vectors(run, f, teacher.where) for f in (middle(faces), middle(np.load(work / "held.npy")))), cache)
     bank, held = torch.load(cache)
     # Pictures without names may show somebody held out.
     unnamed = torch.arange(len(faces)) >= len(parts[0])
@@ -115,89 +117,94 @@ def apart(mine: Tensor, theirs: Tensor, unit: Tensor) -> Tensor:
     return ((mine.float() - theirs.float()) / unit).square().mean()
 
 
-def train(a: argparse.Namespace) -> None:
-    torch.manual_seed(a.seed)
-    torch.set_num_threads(a.threads)
+def alone(student: Student, pictures: Tensor, theirs: list[Tensor], units: list[Tensor]) -> list[float]:
+    """Each block learns from the teacher's map before it; the gradients never meet."""
+    told = []
+    for block, x, y, unit in zip(student.blocks, [pictures, *theirs[:-1]], theirs, units):
+        with torch.autocast(x.device.type, torch.bfloat16):
+            mine = block(x)
+        loss = apart(mine, y, unit)
+        loss.backward()
+        told.append(float(loss.detach()))
+    return told
+
+
+def together(
+    student: Student, pictures: Tensor, theirs: list[Tensor], units: list[Tensor], bank: Tensor, done: float
+) -> list[float]:
+    """The whole student learns the vector, who is alike, and less and less the maps. `done` runs from 0 to 1."""
+    with torch.autocast(pictures.device.type, torch.bfloat16):
+        mine = student.maps(pictures)
+    hints = [apart(m, t, u) for m, t, u in zip(mine, theirs, units)]
+    v, w = (F.normalize(m[-1].float().flatten(1)) for m in (mine, theirs))
+    near = (1 - (v * w).sum(1)).mean()
+    # Who of all faces is alike, and how much: what a threshold will be put through.
+    known = F.softmax(w @ bank.T / 0.1, 1)
+    alike = F.kl_div(F.log_softmax(v @ bank.T / 0.1, 1), known, reduction="batchmean")
+    gram = (v @ v.T - w @ w.T).square().mean() * 10
+    (3 * near + alike + gram + 0.5 * (1 - 0.9 * done) * sum(hints) / len(hints)).backward()
+    return [float(x.detach()) for x in (near, alike, gram, *hints)]
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
-    teacher = Teacher(a.teacher)
-    faces, bank = load(a.work, teacher)
-    held = middle(np.load(a.work / "held.npy"))
-    people = np.array([Path(p).parent.name for p in (a.work / "held.txt").read_text().splitlines()])
-    student = Student()
+    args.out.mkdir(parents=True, exist_ok=True)
+    prepare(args)
+    where = device(args.device)
+    teacher = Teacher(args.teachers / "face-reidentification-retail-0095/face-reidentification-retail-0095.onnx", where)
+    faces, bank = load(args.out, teacher)
+    bank = bank.to(where)
+    held = middle(np.load(args.out / "held.npy"))
+    people = np.array([Path(p).parent.name for p in (args.out / "held.txt").read_text().splitlines()])
+    student = Student().to(where)
     slopes = [m.slope for m in student.modules() if isinstance(m, PReLU)]
     taken = {id(s) for s in slopes}
     weights = [p for p in student.parameters() if id(p) not in taken and p.ndim > 1]
     rest = [p for p in student.parameters() if id(p) not in taken and p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
+    adam = torch.optim.AdamW(
         [{"params": weights, "weight_decay": 1e-3}, {"params": rest + slopes, "weight_decay": 0.0}], lr=1.0
     )
-    begin, kept = 0, a.work / "checkpoint.pt"
-    if kept.exists():
-        state = torch.load(kept)
-        student.load_state_dict(state["student"])
-        if "optimiser" in state:
-            optimiser.load_state_dict(state["optimiser"])
+    checkpoint, begin = args.out / "embedder.pt", 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=where)
+        student.load_state_dict(state["student"]), adam.load_state_dict(state["adam"])
         begin = state["step"]
     # Another seed after a resume: the same faces again would teach nothing.
-    maker = Maker(faces, a.seed * 1000 + begin)
-    pictures = torch.from_numpy(maker.batch(64))
-    theirs = teacher(pictures)
+    maker = Maker(faces, args.seed * 1000 + begin)
+    draw = lambda n: torch.from_numpy(maker.batch(n)).to(where, memory_format=torch.channels_last)  # noqa: E731
+    first = draw(64)
+    theirs = teacher(first)
     units = spread(theirs)
     if begin == 0:
-        begin_alike(student, pictures, theirs)
-    begun = time.time()
-    for step in range(begin, a.blocks + a.steps):
-        alone = step < a.blocks
-        at, of = (step, a.blocks) if alone else (step - a.blocks, a.steps)
-        rate = (3e-3 if alone else a.rate) * min(1, (at + 1) / 50) * (0.02 + 0.98 * (1 + math.cos(math.pi * at / of)) / 2)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        begin_alike(student, first, theirs)
+    curve = Curve(args.out / "embedder.csv", CURVE, begin)
+    end, begun = args.blocks + args.steps, time.time()
+    for step in range(begin, end):
+        first_phase = step < args.blocks
+        at, of, peak = (step, args.blocks, 3e-3) if first_phase else (step - args.blocks, args.steps, args.rate)
+        for group in adam.param_groups:
+            group["lr"] = rate(at, of, peak, 50)
         PReLU.learn = step % 4 == 0
-        pictures = torch.from_numpy(maker.batch(BATCH)).to(memory_format=torch.channels_last)
+        pictures = draw(BATCH)
         theirs = teacher(pictures)
         student.train()
-        optimiser.zero_grad(set_to_none=True)
-        if alone:
-            inputs = [pictures, *theirs[:-1]]
-            losses = []
-            for block, x, y, unit in zip(student.blocks, inputs, theirs, units):
-                with torch.autocast("cpu", torch.bfloat16):
-                    mine = block(x)
-                losses.append(apart(mine, y, unit))
-                losses[-1].backward()
-            told = [float(x.detach()) for x in losses]
+        adam.zero_grad(set_to_none=True)
+        if first_phase:
+            told = alone(student, pictures, theirs, units)
         else:
-            with torch.autocast("cpu", torch.bfloat16):
-                mine = student.maps(pictures)
-            hints = [apart(m, t, u) for m, t, u in zip(mine, theirs, units)]
-            v, w = (F.normalize(m[-1].float().flatten(1)) for m in (mine, theirs))
-            near = (1 - (v * w).sum(1)).mean()
-            # Who of the bank is alike, and how much: what a threshold will be put through.
-            known = F.softmax(w @ bank.T / 0.1, 1)
-            alike = F.kl_div(F.log_softmax(v @ bank.T / 0.1, 1), known, reduction="batchmean")
-            gram = (v @ v.T - w @ w.T).square().mean() * 10
-            fade = 0.5 * (1 - 0.9 * at / of)
-            (3 * near + alike + gram + fade * sum(hints) / len(hints)).backward()
-            told = [float(near), float(alike), float(gram), *(float(h) for h in hints)]
+            told = together(student, pictures, theirs, units, bank, at / of)
         nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-        optimiser.step()
+        adam.step()
         if step % 50 == 0:
             pace = (step - begin + 1) * BATCH / (time.time() - begun)
-            print(f"{step} rate {rate:.5f} {pace:.0f}/s " + " ".join(f"{x:.3f}" for x in told), flush=True)
-        if (step + 1) % a.every == 0 or step + 1 in (a.blocks, a.blocks + a.steps):
+            print(f"{step} {pace:.0f} faces/s " + " ".join(f"{x:.3f}" for x in told), flush=True)
+        if (step + 1) % args.every == 0 or step + 1 in (args.blocks, end):
             student.eval()
-            found = figures(vectors(student, held), people)
-            print(f"{step + 1} held out: {found}", flush=True)
-            state = {"student": student.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
-            torch.save(state, kept.with_suffix(".new"))
-            kept.with_suffix(".new").rename(kept)
-            curve = a.work / "curve.csv"
-            fresh = not curve.exists()
-            with curve.open("a", newline="") as out:
-                table = csv.writer(out)
-                if fresh:
-                    table.writerow(["samples", "phase", *found])
-                table.writerow([(step + 1) * BATCH, "blocks" if alone else "whole", *(f"{x:.4f}" for x in found.values())])
+            found = figures(vectors(student, held, where), people)
+            curve.add(step=step + 1, faces=(step + 1) * BATCH, phase="blocks" if first_phase else "whole", **found)
+            save(checkpoint, student=student.state_dict(), adam=adam.state_dict(), step=step + 1)
 
 
 def folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
@@ -245,45 +252,42 @@ class Exported(nn.Module):
         return self.body(x).flatten(1)
 
 
-def export(a: argparse.Namespace) -> None:
+def write(args: argparse.Namespace) -> None:
+    """Writes the float ONNX file, after a look at whether folding left the answers as they were."""
     student = Student()
-    student.load_state_dict(torch.load(a.work / "checkpoint.pt")["student"])
+    student.load_state_dict(torch.load(args.out / "embedder.pt", map_location="cpu")["student"])
     student.eval()
-    faces = tensor(middle(np.load(a.work / "held.npy")[:16]))
+    faces = tensor(middle(np.load(args.out / "held.npy")[:16]))
     with torch.no_grad():
         before = student(faces)
         whole = Exported(student).eval()
         off = (whole(faces) - before).abs().max() / before.abs().max()
     if not off < 1e-3:
-        raise SystemExit(f"folding changed the answer by {off:.5f}")
-    torch.onnx.export(whole, (faces[:1],), str(a.out), input_names=["face"], output_names=["vector"], opset_version=13,
-                      dynamo=False)
-    print(f"{a.out}: folding changed the answer by {off:.1e} of its largest value")
+        raise SystemExit(f"folding changed the answer by {off:.5f} of its largest value")
+    args.export.mkdir(parents=True, exist_ok=True)
+    export(whole, (1, 3, SIDE, SIDE), args.export / "ostiary-embed.float.onnx", ["vector"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="where faces, checkpoints and the curve are kept")
-    commands = parser.add_subparsers(required=True)
-    p = commands.add_parser("prepare")
-    p.add_argument("--faces", type=Path, required=True, help="a folder a person")
-    p.add_argument("--more", type=Path, action="append", default=[], help="tight crops of people without names")
-    p.add_argument("--detector", type=Path, required=True)
-    p.set_defaults(do=prepare)
-    p = commands.add_parser("train")
-    p.add_argument("--teacher", type=Path, required=True)
-    p.add_argument("--blocks", type=int, default=1200, help="steps of 32 faces, each block alone")
-    p.add_argument("--steps", type=int, default=4000, help="steps of 32 faces, end to end")
-    p.add_argument("--rate", type=float, default=1.5e-3)
-    p.add_argument("--every", type=int, default=400)
-    p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--threads", type=int, default=torch.get_num_threads())
-    p.set_defaults(do=train)
-    p = commands.add_parser("export")
-    p.add_argument("--out", type=Path, required=True)
-    p.set_defaults(do=export)
-    a = parser.parse_args()
-    a.do(a)
+    parser.add_argument("--data", type=Path, help="folder with training/ and eval/lfw/images")
+    parser.add_argument("--teachers", type=Path, help="folder with face-reidentification-retail-0095/ and yunet/")
+    parser.add_argument("--out", type=Path, required=True, help="faces, checkpoint and learning curve")
+    parser.add_argument("--export", type=Path, help="write the ONNX file there instead of training")
+    parser.add_argument("--blocks", type=int, default=800, help="steps of 32 faces, each block alone")
+    parser.add_argument("--steps", type=int, default=2000, help="steps of 32 faces, end to end")
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--every", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    if args.export:
+        write(args)
+    elif args.data and args.teachers:
+        train(args)
+    else:
+        parser.error("training needs --data and --teachers")
 
 
 if __name__ == "__main__":

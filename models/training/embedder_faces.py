@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from common import jpeg, motion
 from embedder_net import SIDE
 
 MARGIN = 16
@@ -186,17 +187,10 @@ class Maker:
         if rng.random() < 0.3:
             face = cv2.GaussianBlur(face, (0, 0), rng.uniform(0.4, 2))
         elif rng.random() < 0.3:
-            length = int(rng.integers(3, 9))
-            kernel = np.zeros((length, length), np.float32)
-            angle = rng.uniform(0, np.pi)
-            reach = np.array([np.cos(angle), np.sin(angle)]) * (length - 1) / 2
-            ends = [tuple(int(round(v)) for v in (length - 1) / 2 + sign * reach) for sign in (-1, 1)]
-            cv2.line(kernel, ends[0], ends[1], 1)
-            face = cv2.filter2D(face, -1, kernel / kernel.sum())
+            face = cv2.filter2D(face, -1, motion(rng, int(rng.integers(3, 9))))
         if rng.random() < 0.4:
             noise = rng.normal(0, rng.uniform(1, 14), face.shape)
             face = np.clip(face + noise, 0, 255).astype(np.uint8)
         if rng.random() < 0.5:
-            ok, packed = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))])
-            face = cv2.imdecode(packed, cv2.IMREAD_COLOR) if ok else face
+            face = jpeg(face, int(rng.integers(25, 95)))
         return face

@@ -147,10 +147,12 @@ class Student(nn.Module):
 class Teacher:
     """An ONNX network of convolutions, run in bfloat16; answers with the tensors at `ENDS`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, where: torch.device) -> None:
         graph = onnx.load(path).graph
+        self.where = where
         self.values = {
-            i.name: torch.from_numpy(np.array(onnx.numpy_helper.to_array(i))).bfloat16() for i in graph.initializer
+            i.name: torch.from_numpy(np.array(onnx.numpy_helper.to_array(i))).to(where, torch.bfloat16)
+            for i in graph.initializer
         }
         self.nodes = list(graph.node)
         self.input = graph.input[0].name
