@@ -16,7 +16,7 @@ pub(super) const MIN_NEEDLE: usize = 6;
 
 /// Texts of redb's and our own that stand in every gallery file, an empty one too. Names of redb's tables follow
 /// each other without a gap, in this order.
-const IN_EVERY_FILE: [&str; 15] = [
+const IN_EVERY_FILE: [&str; 16] = [
     "redb",
     "extraformatstateOSTIARY",
     "AllocatorStateKey",
@@ -32,6 +32,8 @@ const IN_EVERY_FILE: [&str; 15] = [
     "next_savepoint_id",
     "persistent_savepoints",
     "system_pages_unreachable",
+    // Our own tables, of one letter each (schema.rs).
+    "abcijkmnpt",
 ];
 
 /// A text in clear as a needle; `None` when it is too short to mean anything, or stands in every gallery file.
