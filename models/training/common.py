@@ -1,10 +1,11 @@
 """What the recipes share: pictures kept as files in memory, camera faults, schedule, averaged weights, checkpoints."""
 
+import argparse
 import csv
 import functools
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,32 @@ def export(net: nn.Module, shape: tuple[int, ...], path: Path, outputs: list[str
 def device(name: str) -> torch.device:
     """`auto` is the GPU where there is one."""
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+Task = Callable[[argparse.Namespace], None]
+
+
+def options(about: str | None, rate: float, every: int) -> argparse.ArgumentParser:
+    """The options that every recipe has."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with training/ and eval/lfw/images")
+    parser.add_argument("--teachers", type=Path, help="folder of the teachers' ONNX files, laid out as README.md says")
+    parser.add_argument("--out", type=Path, required=True, help="what is cut or made once, checkpoint, learning curve")
+    parser.add_argument("--export", type=Path, help="write the ONNX files there instead of training")
+    parser.add_argument("--rate", type=float, default=rate)
+    parser.add_argument("--every", type=int, default=every)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="auto")
+    return parser
+
+
+def run(parser: argparse.ArgumentParser, train: Task, write: Task, **others: Task) -> None:
+    """Does what is asked: writes with --export, else one of the others by its option, else trains."""
+    args = parser.parse_args()
+    for name, task in {"export": write, **others}.items():
+        if getattr(args, name):
+            return task(args)
+    if not (args.data and args.teachers):
+        parser.error("training needs --data and --teachers")
+    return train(args)

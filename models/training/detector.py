@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from common import Average, Curve, conv, device, export, fold, rate, save
+from common import Average, Curve, conv, device, export, fold, options, rate, run, save
 from scenes import Scenes
 
 STRIDES = (8, 16, 32)
@@ -241,25 +241,10 @@ def write(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with training/ and eval/lfw/images")
-    parser.add_argument("--teachers", type=Path, help="folder with yunet/yunet_n_dynamic.onnx")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint and learning curve")
-    parser.add_argument("--export", type=Path, help="write the ONNX files there instead of training")
-    parser.add_argument("--steps", type=int, default=4900)
+    parser = options(__doc__, rate=3e-3, every=250)
+    parser.add_argument("--steps", type=int, default=5600)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--every", type=int, default=250)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto")
-    args = parser.parse_args()
-    if args.export:
-        write(args)
-    elif args.data and args.teachers:
-        train(args)
-    else:
-        parser.error("training needs --data and --teachers")
+    run(parser, train, write)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from common import Curve, below, device, export, lfw, rate, save
+from common import Curve, below, device, export, lfw, options, rate, run, save
 from embedder_faces import MARGIN, Finder, Maker, keep
 from embedder_net import SIDE, Depthwise, PReLU, Student, Teacher
 
@@ -269,25 +269,10 @@ def write(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with training/ and eval/lfw/images")
-    parser.add_argument("--teachers", type=Path, help="folder with face-reidentification-retail-0095/ and yunet/")
-    parser.add_argument("--out", type=Path, required=True, help="faces, checkpoint and learning curve")
-    parser.add_argument("--export", type=Path, help="write the ONNX file there instead of training")
+    parser = options(__doc__, rate=1e-3, every=400)
     parser.add_argument("--blocks", type=int, default=800, help="steps of 32 faces, each block alone")
     parser.add_argument("--steps", type=int, default=2000, help="steps of 32 faces, end to end")
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--every", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto")
-    args = parser.parse_args()
-    if args.export:
-        write(args)
-    elif args.data and args.teachers:
-        train(args)
-    else:
-        parser.error("training needs --data and --teachers")
+    run(parser, train, write)
 
 
 if __name__ == "__main__":

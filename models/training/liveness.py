@@ -24,7 +24,7 @@ from torch import nn
 
 import faces
 import presentations as show
-from common import Average, Curve, below, conv, device, export, fold, lfw, rate, save
+from common import Average, Curve, below, conv, device, export, fold, lfw, options, rate, run, save
 from detector import Block
 
 FACTORS = {"27": 2.7, "40": 4.0}
@@ -343,31 +343,14 @@ def write(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with training/ and eval/lfw/images")
-    parser.add_argument("--teachers", type=Path, help="folder with minifasnet/ and yunet/")
+    parser = options(__doc__, rate=2e-3, every=250)
     parser.add_argument("--frames", type=Path, action="append", default=[], help="learn from these frames, too: `ostiary demo --frames` writes such folders")
-    parser.add_argument("--out", type=Path, required=True, help="crops, checkpoint, learning curve, rates")
-    parser.add_argument("--export", type=Path, help="write the ONNX files there instead of training")
     parser.add_argument("--measure", type=Path, help="measure the quantised ONNX files there instead of training")
     parser.add_argument("--shards", type=int, default=20, help="thousands of scenes to make")
     parser.add_argument("--held", type=int, default=3, help="thousands of scenes to measure on, twice")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--every", type=int, default=250)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto")
-    args = parser.parse_args()
-    if args.export:
-        write(args)
-    elif args.measure:
-        measure(args)
-    elif args.data and args.teachers:
-        train(args)
-    else:
-        parser.error("training needs --data and --teachers")
+    run(parser, train, write, measure=measure)
 
 
 if __name__ == "__main__":
