@@ -13,13 +13,13 @@ use ostiary::app::evaluate::{EvaluateArgs, EvaluateError, Product, Report, measu
 use ostiary::vision::{Manifest, VisionConfig};
 
 fn run(args: &EvaluateArgs, models: &Path) -> Result<Report, EvaluateError> {
-    let manifest = Manifest::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/manifest.toml"))
-        .expect("the manifest of the checkout");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let manifest = Manifest::read(&own.join("manifest.toml")).expect("the manifest of the checkout");
     measure(
         args,
         &Product {
             manifest: &manifest,
-            folders: &[models.to_owned()],
+            folders: &[models.to_owned(), own],
             set: "strong",
             vision: &VisionConfig::default(),
             fpir_target: 1e-3,

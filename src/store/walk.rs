@@ -5,8 +5,9 @@
 
 use super::db::Store;
 use super::error::Result;
+use super::record::PersonRecord;
 use super::schema::PEOPLE;
-use super::txn::open_person;
+use super::txn::{View, open_person};
 use ostiary_domain::{ModelId, Person, Template};
 
 /// People read at once.
@@ -34,23 +35,17 @@ impl Store {
     /// As there.
     pub fn for_each_with_looks(&self, model: ModelId, mut f: impl FnMut(&Person, &[Template])) -> Result<()> {
         self.read_in_batches(
-            |view, from: u64| {
-                let table = view.txn.open_table(PEOPLE)?;
-                let mut batch = Vec::new();
-                for row in table.range(from..)?.take(BATCH) {
-                    let (key, value) = row?;
-                    let number = key.value();
-                    let record = open_person(view.sealer, number, value.value())?;
-                    let of_model = view.templates(number, &record, Some(model))?;
-                    batch.push((number, record.person()?, of_model, record.templates.is_empty()));
-                }
-                Ok(batch)
+            |view, from| {
+                some_people(view, from, |number, record| {
+                    let of_model = view.templates(number, record, Some(model))?;
+                    Ok((record.person()?, of_model, record.templates.is_empty()))
+                })
             },
             |batch| {
-                for (_, person, templates, _) in batch.iter().filter(|(_, _, _, bare)| !bare) {
+                for (_, (person, templates, _)) in batch.iter().filter(|(_, (_, _, bare))| !bare) {
                     f(person, templates);
                 }
-                batch.last().map(|(number, ..)| (number + 1, batch.len() as u64))
+                further(batch)
             },
         )
     }
@@ -63,25 +58,39 @@ impl Store {
     pub fn check(&self) -> Result<u64> {
         let mut opened = self.verify_chain()?;
         self.read_in_batches(
-            |view, from: u64| {
-                let table = view.txn.open_table(PEOPLE)?;
-                let mut batch = Vec::new();
-                for row in table.range(from..)?.take(BATCH) {
-                    let (key, value) = row?;
-                    let number = key.value();
-                    let record = open_person(view.sealer, number, value.value())?;
+            |view, from| {
+                some_people(view, from, |number, record| {
                     record.person()?;
-                    let templates = view.templates(number, &record, None)?.len();
-                    let pictures = view.crops(number, &record)?.len() + view.images(number, &record)?.len();
-                    batch.push((number, 1 + templates + pictures));
-                }
-                Ok(batch)
+                    let templates = view.templates(number, record, None)?.len();
+                    Ok(1 + templates + view.crops(number, record)?.len() + view.images(number, record)?.len())
+                })
             },
             |batch| {
                 opened += batch.iter().map(|(_, records)| *records as u64).sum::<u64>();
-                batch.last().map(|(number, _)| (number + 1, batch.len() as u64))
+                further(batch)
             },
         )?;
         Ok(opened)
     }
+}
+
+/// The next people from a number on, each with what `read` makes of their record.
+fn some_people<T>(
+    view: &View<'_>,
+    from: u64,
+    read: impl Fn(u64, &PersonRecord) -> Result<T>,
+) -> Result<Vec<(u64, T)>> {
+    let table = view.txn.open_table(PEOPLE)?;
+    let mut batch = Vec::new();
+    for row in table.range(from..)?.take(BATCH) {
+        let (key, value) = row?;
+        let number = key.value();
+        batch.push((number, read(number, &open_person(view.sealer, number, value.value())?)?));
+    }
+    Ok(batch)
+}
+
+/// Where the next batch begins, and how many were in this one.
+fn further<T>(batch: &[(u64, T)]) -> Option<(u64, u64)> {
+    batch.last().map(|(number, _)| (number + 1, batch.len() as u64))
 }
