@@ -79,10 +79,9 @@ const FIGURE: &str = "ms a run";
 
 /// Times each network of a set.
 fn whole_set(models: &Models, set: &SetSpec, args: &BenchArgs, out: &mut Out) -> Result<Answer, AppError> {
-    let members = [Some(&set.detector), set.landmarks.as_ref(), Some(&set.embedder)].into_iter().flatten();
     let mut report = SetReport { set: set.name.clone(), kernels: kernels::chosen().name, rows: Vec::new() };
     let mut sums = vec![0.0; args.runs as usize];
-    for name in members.chain(&set.liveness) {
+    for name in set.members() {
         let failure = |e: EngineError| Refusal::new(Code::Models, format!("{name}: {e}"));
         let (bytes, pixels) = models.read(name)?;
         let mut network = Network::load(&bytes, pixels).map_err(failure)?;

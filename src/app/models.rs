@@ -174,11 +174,7 @@ fn listing(models: &Models) -> Listing {
         name: s.name.clone(),
         about: s.about.clone(),
         in_use: s.name == models.set,
-        complete: [Some(&s.detector), s.landmarks.as_ref(), Some(&s.embedder)]
-            .into_iter()
-            .flatten()
-            .chain(&s.liveness)
-            .all(member),
+        complete: s.members().all(member),
     };
     Listing {
         models: models.manifest.models().iter().map(row).collect(),

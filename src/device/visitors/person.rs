@@ -4,7 +4,7 @@
 //! Invariants: one seed, one person, on every machine; lengths are centimetres, colours amounts of light of 0 to 1.
 //! Nobody is depicted: the traits are drawn from a generator, not measured on people.
 
-use super::maths::{Dice, V3, mix, mix3, srgb};
+use super::maths::{Dice, V3, mix, mix3, scale, srgb};
 
 /// How the hair is worn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +224,7 @@ impl Person {
             beard,
             beard_colour: mix3(hair, srgb(150, 148, 145), age * d.unit() * 0.8),
             glasses: d.chance(0.33).then(|| glasses(&mut d)),
-            cloth: scale_to(CLOTH[d.pick(CLOTH.len())], d.range(0.8, 1.2)),
+            cloth: scale(CLOTH[d.pick(CLOTH.len())], d.range(0.8, 1.2)),
             cloth_under: CLOTH[d.pick(CLOTH.len())],
             collar: d.pick(4) as u32,
             shoulders: mix(21.5, 18.5, female) * (1.0 + 0.05 * d.spread()),
@@ -247,10 +247,6 @@ const CLOTH: [V3; 12] = [
     [0.420, 0.330, 0.060],
     [0.055, 0.058, 0.060],
 ];
-
-fn scale_to(colour: V3, k: f32) -> V3 {
-    [colour[0] * k, colour[1] * k, colour[2] * k]
-}
 
 fn hair_colour(d: &mut Dice, fair: f32, age: f32) -> V3 {
     let own = if fair > 0.5 {

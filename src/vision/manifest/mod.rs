@@ -160,6 +160,14 @@ pub struct SetSpec {
     pub liveness: Vec<String>,
 }
 
+impl SetSpec {
+    /// The names of all its models, as the manifest names them: detector, landmarks, embedder, liveness.
+    pub fn members(&self) -> impl Iterator<Item = &String> {
+        let before = [Some(&self.detector), self.landmarks.as_ref(), Some(&self.embedder)];
+        before.into_iter().flatten().chain(&self.liveness)
+    }
+}
+
 /// A checked manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
