@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo kiosk-demo test chaos fuzz kernels-long fuzz-models miri test-aarch64 test-aarch64-product package count-aarch64 check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo kiosk-demo test chaos fleet-load fuzz kernels-long fuzz-models miri test-aarch64 test-aarch64-product package count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -38,8 +38,11 @@ chaos: bootstrap ## Kill the program 200 times at its work with a real broker an
 	@OSTIARY_KILLS=200 scripts/test --test mqtt kill
 	@OSTIARY_KILLS=30 scripts/test --test models a_gallery
 
+fleet-load: bootstrap ## 1,000 simulated doors at a real Mosquitto: latency, loss, and the broker killed (three minutes)
+	@OSTIARY_DOORS=$${OSTIARY_DOORS:-1000} OSTIARY_LOAD_S=$${OSTIARY_LOAD_S:-60} scripts/test --test mqtt a_fleet_of_doors -- --nocapture
+
 fuzz: bootstrap ## Hostile payloads and bodies, 100,000 cases a property (PROPTEST_CASES for more)
-	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked -p ostiary-link -- hostile whatever noise no_changed_bit
+	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked -p ostiary-link -- hostile whatever noise no_changed_bit nothing_grows
 
 kernels-long: bootstrap ## Every set of integer kernels against the reference, 20,000 random cases a property
 	@OSTIARY_KERNEL_CASES=$${OSTIARY_KERNEL_CASES:-20000} cargo test --locked -p ostiary-engine kernels

@@ -107,7 +107,7 @@ fn alone(common: &Common, request: wire::Command) -> Result<Result<Reply, Refusa
 
 /// The operations on a gallery that no door has open.
 pub(super) fn desk(common: &Common) -> Result<Desk, AppError> {
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::read_over(common.config.as_deref(), &common.data)?;
     let sets = Arc::new(Sets::new(wiring::Models::find(&config)?.beside(&common.data), &config));
     // A set that the manifest does not know is told before a gallery is made.
     sets.embedder(sets.configured())?;
@@ -123,7 +123,8 @@ pub(super) fn desk(common: &Common) -> Result<Desk, AppError> {
         keep: config.keep,
         data: common.data.clone(),
         door_id: door,
-        settings: Config::settings(common.config.as_deref())?,
+        settings: Config::settings_over(common.config.as_deref(), &common.data)?,
+        config: common.config.clone(),
         booth: None,
         window: None,
         sets: Some(Arc::clone(&sets)),

@@ -42,6 +42,12 @@ impl Sets {
         Self { models, explicit, vision, fpir_target, margin, waker: Mutex::new(None) }
     }
 
+    /// The catalogue and where files are looked for.
+    #[must_use]
+    pub const fn models(&self) -> &Models {
+        &self.models
+    }
+
     /// The set that the configuration names, or the default.
     #[must_use]
     pub fn configured(&self) -> &str {

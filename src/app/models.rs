@@ -27,6 +27,7 @@ use super::wiring::{self, Models, WiringError};
 use super::{Answer, AppError};
 
 pub use add::AddError;
+pub(in crate::app) use add::install;
 
 /// Lists, adds, verifies, chooses or measures.
 pub(super) fn run(common: &Common, command: &ModelsCommand, out: &mut Out) -> Result<Answer, AppError> {

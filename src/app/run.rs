@@ -25,7 +25,7 @@ const DOOR: DoorId = DoorId(1);
 
 /// Runs the board until it is told to stop.
 pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answer, AppError> {
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::read_over(common.config.as_deref(), &common.data)?;
     let board = Board::read(&args.board)?;
     let board_clock = wiring::clock();
     let eyes = wiring::camera(&board, &board_clock)?;
@@ -74,7 +74,8 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
         keep: config.keep,
         data: common.data.clone(),
         door_id: DOOR,
-        settings: Config::settings(common.config.as_deref())?,
+        settings: Config::settings_over(common.config.as_deref(), &common.data)?,
+        config: common.config.clone(),
         booth: None,
         window: None,
         sets: Some(sets),
@@ -83,8 +84,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
     gate.set_rules(recognition.standings().rules().book());
     let console = (!out.json()).then(wiring::console);
     let nudge = Nudge::default();
-    let mqtt = config.mqtt.as_ref().map(wiring::mqtt_settings).transpose()?;
-    let group = config.mqtt.as_ref().map(wiring::group_secret).transpose()?.flatten();
+    let mqtt = config.mqtt.as_ref().map(|setup| wiring::link_parts(setup, &nudge)).transpose()?;
     let uplink = match &mqtt {
         Some(_) => Some(wiring::uplink(&nudge, console, store.newest_seq().0.saturating_sub(1))),
         None => console,
@@ -110,13 +110,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
             uplink,
             setup: config.http.is_some(),
             link: mqtt.as_ref().map(|_| nudge.clone()),
-            links: wiring::links(
-                config.http,
-                mqtt.map(|link| (link, group, nudge)),
-                &store,
-                &clock,
-                common.data.clone(),
-            ),
+            links: wiring::links(config.http, mqtt, &store, &clock, common.data.clone()),
             observer: None,
             notify: Notify::new(),
             clock_steps: Some(wiring::clock_steps(&board_clock)),

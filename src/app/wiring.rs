@@ -4,9 +4,10 @@
 //! Invariant: nothing outside this file names an adapter's type to construct it.
 
 mod hardware;
+mod links;
 
 use std::fs;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,25 +15,16 @@ use std::sync::Arc;
 pub use crate::device::clock_os::thread_nanos;
 use crate::device::clock_os::{OsClock, mono_micros};
 use crate::device::clock_sim::SimClock;
-use crate::device::console::ConsoleUplink;
 use crate::domain::{ClockTrust, ModelId, Mono, Now, Utc};
 use crate::engine::Pixels;
-use crate::link::fleet::GroupKey;
-use crate::link::http::{self, HttpConfig, HttpServer};
-use crate::link::mqtt::{Fleet, Mqtt, MqttConfig, Nudge, Tls, World};
-use crate::link::wire::Operations;
 use crate::matching::{OpenSet, OpenSetError};
-use crate::ports::{Clock, Uplink};
 use crate::store::{self, KeyError, SealKey, Store, StoreError};
 use crate::vision::manifest::{Family, Input, Manifest, ManifestError};
 use crate::vision::{ModelError, ModelSet, Vision, VisionConfig, VisionError, models};
 pub use hardware::{Eyes, camera, display, door, here, release_relay, waiting_door, walkup};
+pub use links::{GroupSecret, LinkParts, console, group_secret, link_parts, links, mqtt_settings, uplink};
 
-use super::commands::Desk;
-use super::config::{Config, MqttSetup, RawHttp};
-use super::fleet::DeskRoll;
-use super::pipeline::Links;
-use super::uplink::{NudgingUplink, StoreOutbox};
+use super::config::Config;
 
 /// The set of models that serves where none is configured.
 const DEFAULT_SET: &str = "ostiary";
@@ -257,148 +249,6 @@ pub fn sim_clock(from: Utc) -> Arc<SimClock> {
 pub fn clock_steps(clock: &Arc<OsClock>) -> Box<dyn FnMut() -> Option<i64>> {
     let clock = Arc::clone(clock);
     Box::new(move || clock.step().map(|step| step.by_ms))
-}
-
-/// A link's settings with what stands in the files they name.
-///
-/// # Errors
-/// When a file cannot be read, or others may read a secret.
-pub fn mqtt_settings(setup: &MqttSetup) -> Result<MqttConfig, WiringError> {
-    let mut link = setup.link.clone();
-    if setup.tls {
-        let authority = setup.authority.as_deref().map(|p| link_file(p, false)).transpose()?;
-        let client = setup
-            .client
-            .as_ref()
-            .map(|(certificate, key)| {
-                link_file(certificate, false).and_then(|c| Ok((c, link_file(key, true)?)))
-            })
-            .transpose()?;
-        link.broker.tls = Some(Tls { authority, client });
-    }
-    if let Some((user, file)) = &setup.login {
-        let password = String::from_utf8(link_file(file, true)?)
-            .map_err(|_| WiringError::Link(format!("{} is not UTF-8", file.display())))?;
-        link.broker.login = Some((user.clone(), password.lines().next().unwrap_or_default().to_owned()));
-    }
-    Ok(link)
-}
-
-/// A group of doors with its keys.
-pub struct GroupSecret {
-    name: String,
-    key: GroupKey,
-}
-
-/// The group that a link's settings name, with what stands in the file of its secret.
-///
-/// # Errors
-/// When the file cannot be read, others may read it, or it holds no secret.
-pub fn group_secret(setup: &MqttSetup) -> Result<Option<GroupSecret>, WiringError> {
-    let Some((name, file)) = &setup.group else { return Ok(None) };
-    let text = zeroize::Zeroizing::new(link_file(file, true)?);
-    let digits = text.trim_ascii();
-    let mut secret = zeroize::Zeroizing::new([0; 32]);
-    let wrong = || {
-        let file = file.display();
-        WiringError::Link(format!(
-            "{file} must hold 64 hex digits; make one with: openssl rand -hex 32 > {file}"
-        ))
-    };
-    if digits.len() != 64 {
-        return Err(wrong());
-    }
-    for (byte, pair) in secret.iter_mut().zip(digits.chunks(2)) {
-        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
-    }
-    Ok(Some(GroupSecret { name: name.clone(), key: GroupKey::new(&secret, name) }))
-}
-
-fn link_file(path: &Path, secret: bool) -> Result<Vec<u8>, WiringError> {
-    let failed = |e| WiringError::Link(format!("{} cannot be read: {e}", path.display()));
-    let file = fs::File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.permissions().mode();
-    if secret && mode & 0o077 != 0 {
-        let path = path.display();
-        return Err(WiringError::Link(format!("{path} can be read by others; run: chmod 600 {path}")));
-    }
-    let mut bytes = Vec::new();
-    file.take(1 << 20).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
-}
-
-/// What the journal tells of new events while the link to a broker takes them from the disk.
-#[must_use]
-pub fn uplink(nudge: &Nudge, console: Option<Box<dyn Uplink>>, newest: u64) -> Box<dyn Uplink> {
-    Box::new(NudgingUplink::new(nudge.clone(), console, newest))
-}
-
-/// Committed events as lines on the terminal.
-#[must_use]
-pub fn console() -> Box<dyn Uplink> {
-    Box::new(ConsoleUplink::new(Box::new(io::stdout())))
-}
-
-/// What reaches the door over a network. A link that cannot be started is said and done without.
-#[must_use]
-pub fn links(
-    http: Option<RawHttp>,
-    mqtt: Option<(MqttConfig, Option<GroupSecret>, Nudge)>,
-    store: &Arc<Store>,
-    clock: &Arc<dyn Clock>,
-    data: PathBuf,
-) -> Links {
-    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
-    Box::new(move |desk| {
-        let mut links: Vec<Box<dyn Send>> = Vec::new();
-        if let Some(http) = http {
-            match self::http(&http, &data, desk) {
-                Ok(server) => links.push(Box::new(server)),
-                Err(error) => tracing::error!(%error, "the door works without its HTTP server"),
-            }
-        }
-        if let Some((config, group, nudge)) = mqtt {
-            let operations = Arc::clone(desk) as Arc<dyn Operations>;
-            let fleet = group.map(|GroupSecret { name, key }| {
-                let roll = Box::new(DeskRoll::new(Arc::clone(desk), Arc::clone(&store)));
-                Fleet { group: name, key, roll }
-            });
-            let world = World { operations, outbox: Arc::new(StoreOutbox(store)), clock, fleet };
-            match Mqtt::start(config, world, &nudge) {
-                Ok(link) => links.push(Box::new(link)),
-                Err(error) => tracing::error!(%error, "the door works without its link to the broker"),
-            }
-        }
-        links
-    })
-}
-
-/// The door's own HTTP server.
-fn http(raw: &RawHttp, data: &Path, desk: &Arc<Desk>) -> Result<HttpServer, WiringError> {
-    let said = |e: &dyn std::fmt::Display| WiringError::Device(e.to_string());
-    let file = |path: &Path| fs::read(path).map_err(|e| said(&format!("{}: {e}", path.display())));
-    let tls = match (&raw.certificate, &raw.key) {
-        _ if raw.clear => None,
-        (Some(certificate), Some(key)) => Some((file(certificate)?, file(key)?)),
-        _ => {
-            let (certificate, key) = (data.join("http-certificate.pem"), data.join("http-key.pem"));
-            if !certificate.exists() || !key.exists() {
-                let own = http::own_certificate(&raw.names).map_err(|e| said(&e))?;
-                // The key first: a certificate alone is made again, a key alone as well.
-                write_private(&key, own.key.as_bytes()).map_err(|e| said(&e))?;
-                write_private(&certificate, own.certificate.as_bytes()).map_err(|e| said(&e))?;
-            }
-            Some((file(&certificate)?, file(&key)?))
-        }
-    };
-    let fingerprint = tls.as_ref().and_then(|(chain, _)| http::fingerprint(chain));
-    let config =
-        HttpConfig { listen: raw.listen, tls, per_second: raw.per_second, connections: raw.connections };
-    let server = HttpServer::start(config, Arc::clone(desk) as Arc<dyn Operations>).map_err(|e| said(&e))?;
-    let (address, scheme) = (server.address(), if raw.clear { "http" } else { "https" });
-    tracing::info!(%address, scheme, fingerprint, "listening");
-    Ok(server)
 }
 
 /// A file that only its owner can read.

@@ -38,6 +38,12 @@ impl Broker {
         Some(broker)
     }
 
+    /// A broker that is there already, whoever started it, for its clients.
+    pub(crate) fn at(port: u16) -> Option<Self> {
+        which("mosquitto_sub")?;
+        Some(Self { port, folder: tempfile::tempdir().unwrap(), child: None })
+    }
+
     /// Ends it as a power cut would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -33,6 +33,7 @@ fn rules(platform: &str) -> (&'static [&'static str], &'static [&'static str]) {
         }
         "sensor" => (&["state_topic"], &["value_template"]),
         "event" => (&["state_topic", "event_types"], &[]),
+        "image" => (&["image_topic"], &["content_type"]),
         other => panic!("Home Assistant has no MQTT platform {other:?} that we use"),
     }
 }
@@ -70,7 +71,7 @@ fn home_assistant_is_told_how_to_show_the_door() {
     let broker = need_broker!();
     let house = House::new();
     let mut config = House::config(broker.port);
-    (config.home_assistant, config.door_set) = (true, true);
+    (config.home_assistant, config.door_set, config.pictures) = (true, true, true);
     let ear = broker.listen(&["-t", "homeassistant/#"]);
     let link = house.link(config.clone());
     let first = ear.hear("the device", |h| h.topic == CONFIG);
@@ -90,7 +91,7 @@ fn home_assistant_is_told_how_to_show_the_door() {
         .as_object()
         .unwrap()
         .values()
-        .filter(|c| c["p"] != "event")
+        .filter(|c| c["p"] != "event" && c["p"] != "image")
         .map(|c| c["state_topic"].as_str().unwrap().to_owned())
         .collect();
     wanted.insert("ostiary/front/status".into());
@@ -103,12 +104,13 @@ fn home_assistant_is_told_how_to_show_the_door() {
     drop(link);
 
     // Where Home Assistant may not move the door it is offered no order.
-    config.door_set = false;
+    (config.door_set, config.pictures) = (false, false);
     let _link = house.link(config);
     let quiet = ear.hear("the device without orders", |h| h.topic == CONFIG);
     check(&quiet.json());
     assert_eq!(quiet.json()["cmps"]["lock"]["p"], "binary_sensor");
     assert!(!quiet.payload.contains("command_topic"));
+    assert!(quiet.json()["cmps"]["image"].is_null(), "no picture without mqtt.pictures");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use ostiary::link::mqtt::{
     BrokerAddress, Confirm, Mqtt, MqttConfig, Nudge, Operator, Topics, Version, World,
 };
 use ostiary::link::wire::{
-    Caller, CameraProgress, CameraStage, Code, Command, DoorOrder, DoorStatus, Enrolled, ImageOutcome,
-    Operations, PersonView, Refusal, Reply, Scopes, Status,
+    Caller, CameraProgress, CameraStage, Code, Command, Document, DoorOrder, DoorStatus, Enrolled,
+    ImageOutcome, Operations, PersonView, Photo, Refusal, Reply, Scopes, Sight, Status,
 };
 use ostiary::ports::Clock;
 use ostiary::store::{Options, SealKey, Store};
@@ -73,6 +73,7 @@ impl House {
             door_set: false,
             confirm: Confirm::Broker,
             home_assistant: false,
+            pictures: false,
         }
     }
 
@@ -84,6 +85,12 @@ impl House {
             fleet: None,
         };
         Mqtt::start(config, world, &self.nudge).unwrap()
+    }
+
+    /// Commits an event of that kind.
+    pub(crate) fn happens(&self, kind: EventKind) {
+        self.store.append(&[Event::new(kind, DoorId(1), self.clock.now())]).unwrap();
+        self.nudge.committed();
     }
 
     /// Commits `n` events.
@@ -139,6 +146,10 @@ impl Operations for FakeDoor {
                 self.people.lock().unwrap().insert(id.clone(), sizes);
                 Ok(Reply::Enrolled(Enrolled { person: id, templates: 1, images, nearest_other: None }))
             }
+            Command::Watch => Ok(Reply::Sight(Sight {
+                picture: Photo::new("camera", b"a JPEG".to_vec()),
+                seen: Document("{\"faces\":1}".into()),
+            })),
             Command::EnrolCamera(_) => {
                 self.camera.store(0, Ordering::SeqCst);
                 Ok(Reply::Camera(self.progress()))

@@ -25,7 +25,7 @@ pub(crate) fn office() -> [u8; 32] {
     key().verifying_key().to_bytes()
 }
 
-fn signed(topic: &str, age_ms: i64, nonce: &str, id: &str) -> Vec<u8> {
+pub(crate) fn signed(topic: &str, age_ms: i64, nonce: &str, id: &str) -> Vec<u8> {
     let now = ostiary::device::clock_os::OsClock::new().now().utc.0;
     let text = json!({ "issued_at": Moment(now - age_ms).text(), "nonce": nonce, "req_id": id }).to_string();
     let sig = STANDARD.encode(key().sign(format!("{topic}\n{text}").as_bytes()).to_bytes());

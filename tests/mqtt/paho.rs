@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::broker::need_broker;
+use crate::broker::{Broker, need_broker};
 use crate::common::skip;
 use crate::house::House;
 
@@ -18,7 +18,18 @@ fn python() -> Option<PathBuf> {
 
 #[test]
 fn an_installers_program_enrols_over_paho() {
-    let broker = need_broker!();
+    enrols_through(&need_broker!());
+}
+
+#[test]
+fn an_installers_program_enrols_over_paho_at_the_doors_own_broker() {
+    let Some((_own, broker)) = crate::own::broker() else {
+        skip!("no mosquitto here: apt-get install mosquitto mosquitto-clients");
+    };
+    enrols_through(&broker);
+}
+
+fn enrols_through(broker: &Broker) {
     let Some(python) = python() else { skip!("no paho; see scripts/api-tools") };
     let house = House::new();
     let ear = broker.listen(&["-t", "ostiary/front/status"]);

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ostiary::domain::EventKind;
 use ostiary::link::mqtt::MqttConfig;
 use ostiary::link::wire::{Scope, Scopes};
 use serde_json::json;
@@ -174,6 +175,44 @@ fn enrolment_at_the_camera_tells_its_progress_and_can_be_ended() {
     broker.publish("ostiary/front/cmd/enroll.cancel", b"{\"req_id\":\"c3\"}", &[]);
     let last = ear.hear("the end", |h| h.topic.ends_with("/rsp/c2") && h.json()["ok"] == false);
     assert!(last.payload.contains("cancelled"));
+}
+
+#[test]
+fn pictures_of_the_camera_go_only_where_the_installer_lets_them() {
+    let broker = need_broker!();
+    let ear = broker.listen(&["-t", "ostiary/front/#", "-q", "1"]);
+    let topic = "ostiary/front/cmd/snapshot";
+    let expires = ["-V", "5", "-D", "PUBLISH", "message-expiry-interval", "10"];
+    for pictures in [false, true] {
+        let house = House::new();
+        let config = MqttConfig { pictures, ..House::config(broker.port) };
+        let _link = house.link(config);
+        ear.hear("online", |h| h.payload == "online");
+        // Unsigned: never.
+        broker.publish(topic, b"{\"req_id\":\"plain\"}", &[]);
+        let said = ear.hear("a refusal", |h| h.topic.ends_with("/rsp/plain")).json();
+        assert_eq!(said["error"]["code"], "forbidden", "{said}");
+        let id = format!("signed-{pictures}");
+        let command = crate::orders::signed(topic, 0, &format!("nonce-pic-{pictures}"), &id);
+        broker.publish(topic, &command, &expires);
+        let said = ear.hear("an answer", |h| h.topic.ends_with(&format!("/rsp/{id}"))).json();
+        if pictures {
+            assert_eq!(said["result"]["jpeg"], STANDARD.encode("a JPEG"), "{said}");
+            assert_eq!(said["result"]["seen"]["faces"], 1);
+        } else {
+            assert_eq!(said["error"]["code"], "unavailable", "{said}");
+        }
+        house.happens(EventKind::DoorOpened);
+        house.happens(EventKind::AccessDenied);
+        let mut images = 0;
+        ear.hear("the end", |h| {
+            images += usize::from(h.topic.ends_with("/image/last"));
+            assert!(!h.topic.ends_with("/image/last") || h.payload == "a JPEG" && !h.retain);
+            h.topic.ends_with("/events/access_denied")
+        });
+        let late = ear.hear_within(1_500, &mut |h| h.topic.ends_with("/image/last"));
+        assert_eq!(images + usize::from(late.is_some()), usize::from(pictures), "of the visitor alone");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! changes people changes the gallery in memory before it answers; changes of people happen one after the other.
 
 mod accounts;
+mod board;
 mod camera;
 mod collections;
 mod enroll;
@@ -98,6 +99,8 @@ pub struct House {
     pub door_id: DoorId,
     /// Every setting in force, as JSON.
     pub settings: String,
+    /// The configuration file, where one was named.
+    pub config: Option<PathBuf>,
     /// The camera's work for commands; the running door has one.
     pub booth: Option<Arc<Booth>>,
     /// What the console sees of camera and display; the running door has one.
@@ -226,6 +229,8 @@ impl Desk {
             Command::GetConfig => {
                 Ok(Reply::Document(crate::link::wire::Document(self.house.settings.clone())))
             }
+            Command::PutConfig(change) => self.put_config(caller, &change),
+            Command::StageModel(part) => self.stage_model(&part),
             Command::Accounts(command) => self.accounts_command(caller, command),
             Command::CreateToken(new) => self.create_token(&new),
             Command::ListTokens => Ok(Reply::Tokens(self.tokens.list(self.house.clock.now().utc))),

@@ -151,7 +151,7 @@ impl Desk {
         Ok(Ok(true))
     }
 
-    fn sets(&self) -> Result<&Sets, Refusal> {
+    pub(super) fn sets(&self) -> Result<&Sets, Refusal> {
         self.house.sets.as_deref().ok_or_else(|| {
             Refusal::new(Code::Unavailable, "this door's models are fixed: it runs for a demonstration")
         })

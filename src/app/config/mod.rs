@@ -5,6 +5,7 @@
 //! Invariants: a `Config` or a `Board` that exists is sound; an unknown key is refused with the nearest right one.
 
 mod board;
+mod kept;
 mod mqtt;
 mod raw;
 mod raw_board;
@@ -19,6 +20,7 @@ use crate::matching::OpenSet;
 use crate::vision::{VisionConfig, Zone};
 
 pub use board::{Line, lines};
+pub use kept::{Patched, keep};
 pub use mqtt::{MqttSetup, RawMqtt, RawOperator};
 pub use raw::{RawConfig, RawHttp};
 pub use raw_board::{

@@ -3,6 +3,7 @@
 //! Owns: the shape of the section, its ranges, the reading of the broker's address. Does not own: certificates and
 //! passwords themselves (`wiring` reads the files that are named here), the link.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -16,13 +17,15 @@ use crate::link::wire::Scopes;
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawMqtt {
-    /// `mqtts://broker.example` (TLS, port 8883) or `mqtt://192.0.2.7:1883`.
+    /// `mqtts://broker.example` (TLS, port 8883), `mqtt://192.0.2.7:1883`, or `own`: the small broker inside this program,
+    /// for programs of this board on 127.0.0.1:1883. `own://0.0.0.0:8883` is for others, too: with TLS, and a key of the
+    /// door as the password.
     pub broker: Option<String>,
     /// This door in topics: `ostiary/<device>/...`. Letters, digits, - and _.
     pub device: String,
     /// PEM file of the authority that vouches for the broker; by default those the system trusts.
     pub authority: Option<PathBuf>,
-    /// PEM file of the door's own certificate.
+    /// PEM file of the door's own certificate; that of the door's own broker where it is one for others.
     pub certificate: Option<PathBuf>,
     /// PEM file of its key.
     pub key: Option<PathBuf>,
@@ -43,6 +46,9 @@ pub struct RawMqtt {
     pub confirm: String,
     /// Tell Home Assistant how to show this door, on `homeassistant/device/<device>/config`.
     pub home_assistant: bool,
+    /// Let pictures of the camera go to the broker: the last visitor on `image/last`, and `snapshot` for a signed operator
+    /// with the scope `door`.
+    pub pictures: bool,
     /// The group of doors whose people this door shares.
     pub group: Option<String>,
     /// File with the group's secret, 64 hex digits on its first line, the same at every door and readable by the owner
@@ -68,6 +74,7 @@ impl Default for RawMqtt {
             door_set: false,
             confirm: "receiver".into(),
             home_assistant: false,
+            pictures: false,
             group: None,
             group_key_file: None,
             operators: Vec::new(),
@@ -102,6 +109,15 @@ pub struct MqttSetup {
     pub login: Option<(String, PathBuf)>,
     /// The group and its secret's file.
     pub group: Option<(String, PathBuf)>,
+    /// Where the broker inside this program listens, where that is the broker.
+    pub own: Option<SocketAddr>,
+}
+
+/// Where the broker is.
+#[derive(Debug, PartialEq, Eq)]
+enum Where {
+    There { tls: bool, host: String, port: u16 },
+    Own(SocketAddr),
 }
 
 impl RawMqtt {
@@ -111,7 +127,20 @@ impl RawMqtt {
     /// Which key, what it may be.
     pub(super) fn check(&self) -> Result<Option<MqttSetup>, String> {
         let Some(address) = &self.broker else { return Ok(None) };
-        let (tls, host, port) = broker(address)?;
+        let (tls, host, port, own) = match broker(address)? {
+            Where::There { tls, host, port } => (tls, host, port, None),
+            Where::Own(listen) => (false, listen.ip().to_string(), listen.port(), Some(listen)),
+        };
+        // It serves with a certificate, where it serves others.
+        let certified = own.is_some_and(|listen| !listen.ip().is_loopback());
+        if own.is_some() && (self.authority.is_some() || self.user.is_some() || self.password_file.is_some())
+        {
+            return Err(
+                "mqtt.authority, mqtt.user and mqtt.password_file are for a broker elsewhere: the door needs none for \
+                 its own, and whoever comes to it shows a key of the door (ostiary tokens create)"
+                    .into(),
+            );
+        }
         if !(5..=1_200).contains(&self.keep_alive_s) {
             return Err(format!("mqtt.keep_alive_s must be from 5 to 1200, it is {}", self.keep_alive_s));
         }
@@ -133,7 +162,7 @@ impl RawMqtt {
                 return Err("mqtt.certificate and mqtt.key belong together".into());
             }
         };
-        if !tls && (client.is_some() || self.authority.is_some()) {
+        if !tls && !certified && (client.is_some() || self.authority.is_some()) {
             return Err("mqtt.authority, mqtt.certificate and mqtt.key need mqtts:// in mqtt.broker".into());
         }
         let login = match (&self.user, &self.password_file) {
@@ -165,8 +194,9 @@ impl RawMqtt {
             door_set: self.door_set,
             confirm,
             home_assistant: self.home_assistant,
+            pictures: self.pictures,
         };
-        Ok(Some(MqttSetup { link, tls, authority: self.authority.clone(), client, login, group }))
+        Ok(Some(MqttSetup { link, tls, authority: self.authority.clone(), client, login, group, own }))
     }
 }
 
@@ -188,14 +218,21 @@ fn scopes(key: &str, names: &[String]) -> Result<Scopes, String> {
         .map_err(|name| format!("{key}: there is no scope {name:?}; there are {}", Scopes::ALL))
 }
 
-/// `mqtt://host:port` or `mqtts://host:port`: whether TLS, the host, the port.
-fn broker(address: &str) -> Result<(bool, String, u16), String> {
+/// `mqtt://host:port`, `mqtts://host:port`, `own` or `own://address:port`.
+fn broker(address: &str) -> Result<Where, String> {
     let wrong = || {
-        format!("mqtt.broker is mqtts://HOST or mqtt://HOST, with :PORT where it is another, not {address:?}")
+        format!(
+            "mqtt.broker is mqtts://HOST or mqtt://HOST, with :PORT where it is another, or own, or \
+             own://ADDRESS:PORT, not {address:?}"
+        )
     };
+    if address == "own" {
+        return Ok(Where::Own(SocketAddr::from(([127, 0, 0, 1], 1883))));
+    }
     let (tls, rest) = match address.split_once("://") {
         Some(("mqtts", rest)) => (true, rest),
         Some(("mqtt", rest)) => (false, rest),
+        Some(("own", rest)) => return rest.parse().map(Where::Own).map_err(|_| wrong()),
         Some(_) | None => return Err(wrong()),
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -208,7 +245,7 @@ fn broker(address: &str) -> Result<(bool, String, u16), String> {
     };
     let port = port.map_or(Ok(standard), |p| p.parse().map_err(|_| wrong()))?;
     let fits = !host.is_empty() && !host.contains(['/', '@', ' ', '?']);
-    if fits { Ok((tls, host.to_owned(), port)) } else { Err(wrong()) }
+    if fits { Ok(Where::There { tls, host: host.to_owned(), port }) } else { Err(wrong()) }
 }
 
 #[cfg(test)]
@@ -218,10 +255,23 @@ mod tests {
     #[test]
     fn the_brokers_address_is_read() {
         let read = |a: &str| broker(a).unwrap();
-        assert_eq!(read("mqtt://10.0.0.2"), (false, "10.0.0.2".into(), 1883));
-        assert_eq!(read("mqtts://broker.example/"), (true, "broker.example".into(), 8883));
-        assert_eq!(read("mqtts://[::1]:99"), (true, "::1".into(), 99));
-        for wrong in ["broker.example", "http://x", "mqtt://", "mqtt://a:b", "mqtt://u:p@h", "mqtt://a/b"] {
+        let there = |tls, host: &str, port| Where::There { tls, host: host.into(), port };
+        assert_eq!(read("mqtt://10.0.0.2"), there(false, "10.0.0.2", 1883));
+        assert_eq!(read("mqtts://broker.example/"), there(true, "broker.example", 8883));
+        assert_eq!(read("mqtts://[::1]:99"), there(true, "::1", 99));
+        assert_eq!(read("own"), Where::Own("127.0.0.1:1883".parse().unwrap()));
+        assert_eq!(read("own://[::]:8883"), Where::Own("[::]:8883".parse().unwrap()));
+        let wrong = [
+            "broker.example",
+            "http://x",
+            "mqtt://",
+            "mqtt://a:b",
+            "mqtt://u:p@h",
+            "mqtt://a/b",
+            "own://",
+            "own://door:1",
+        ];
+        for wrong in wrong {
             assert!(broker(wrong).is_err(), "{wrong}");
         }
     }
@@ -247,6 +297,21 @@ mod tests {
         says(|r| r.group = Some("hq".into()), "belong together");
         says(|r| (r.group, r.group_key_file) = (Some("a/b".into()), Some("k".into())), "mqtt.group");
         says(|r| r.scopes = vec!["root".into()], "root");
+        says(|r| (r.broker, r.authority) = (Some("own".into()), Some("a".into())), "elsewhere");
+        says(
+            |r| {
+                (r.certificate, r.key) = (Some("c".into()), Some("k".into()));
+                r.broker = Some("own".into());
+            },
+            "mqtts",
+        );
+        let others = RawMqtt {
+            broker: Some("own://0.0.0.0:8883".into()),
+            certificate: Some("c".into()),
+            key: Some("k".into()),
+            ..RawMqtt::default()
+        };
+        assert!(others.check().unwrap().unwrap().own.is_some());
         says(
             |r| r.operators.push(RawOperator { name: "o".into(), key: "AA==".into(), scopes: Vec::new() }),
             "32 bytes",

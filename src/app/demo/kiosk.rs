@@ -242,6 +242,7 @@ impl Kiosk {
             data: self.data.clone(),
             door_id: DOOR,
             settings: String::new(),
+            config: None,
             booth: None,
             window: None,
             sets: None,

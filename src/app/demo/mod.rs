@@ -61,6 +61,7 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         data: data.clone(),
         door_id: DOOR,
         settings: String::new(),
+        config: None,
         booth: None,
         window: None,
         sets: None,

@@ -46,6 +46,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::wire::Operations;
 
 pub use openapi::document as openapi_document;
+pub(crate) use tls::server_config;
 pub use tls::{OwnCertificate, TlsError, fingerprint, own_certificate};
 
 use serve::Shared;

@@ -135,6 +135,22 @@ pub(super) const ROUTES: &[Route] = &[
         doc("Board", "Every setting in force", (200, Some(schema::any_object))),
     ),
     route(
+        Method::Put,
+        "/v1/config",
+        key(ADMIN),
+        SMALL,
+        ask(|call| Ok(Command::PutConfig(Value::Object(call.json().clone()).to_string())), plain),
+        Doc {
+            body: Some(schema::any_object),
+            also: &[400],
+            ..doc(
+                "Board",
+                "Change settings from the next start on (RFC 7396)",
+                (200, Some(schema::any_object)),
+            )
+        },
+    ),
+    route(
         Method::Post,
         "/v1/enroll/camera",
         key(ENROLL),

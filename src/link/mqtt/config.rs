@@ -31,6 +31,8 @@ pub struct MqttConfig {
     pub confirm: Confirm,
     /// Whether Home Assistant is told how to show this door.
     pub home_assistant: bool,
+    /// Whether pictures of the camera go to the broker: `snapshot` and `image/last`.
+    pub pictures: bool,
 }
 
 /// Where the broker is and how it is spoken to.

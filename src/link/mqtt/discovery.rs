@@ -22,9 +22,9 @@ pub(super) fn topic(config: &MqttConfig) -> String {
 
 /// The message.
 pub(super) fn message(config: &MqttConfig) -> String {
-    let device = &config.device;
+    let name = &config.device;
     let own = |below: &str| config.topics.own(below);
-    let unique = |part: &str| format!("ostiary_{device}_{part}");
+    let unique = |part: &str| format!("ostiary_{name}_{part}");
     let flag = |part: &str, name: &str, class: &str, below: &str, diagnostic: bool| {
         let mut component = json!({
             "p": "binary_sensor",
@@ -80,10 +80,10 @@ pub(super) fn message(config: &MqttConfig) -> String {
         })
     };
     let kinds: Vec<Value> = EventKind::ALL.iter().map(|kind| kind.name().into()).collect();
-    json!({
+    let mut device = json!({
         "dev": {
-            "ids": [format!("ostiary-{device}")],
-            "name": format!("Door {device}"),
+            "ids": [format!("ostiary-{name}")],
+            "name": format!("Door {name}"),
             "mf": "Ostiary",
             "mdl": "Face recognition door",
             "sw": env!("CARGO_PKG_VERSION"),
@@ -114,8 +114,17 @@ pub(super) fn message(config: &MqttConfig) -> String {
             "lost": reading("lost", "Events lost", "{{ value_json.lost }}"),
             "version": reading("version", "Version", "{{ value_json.version }}"),
         },
-    })
-    .to_string()
+    });
+    if config.pictures {
+        device["cmps"]["image"] = json!({
+            "p": "image",
+            "unique_id": unique("image"),
+            "name": "Last visitor",
+            "image_topic": own("image/last"),
+            "content_type": "image/jpeg",
+        });
+    }
+    device.to_string()
 }
 
 impl Link {

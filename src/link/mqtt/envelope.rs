@@ -231,6 +231,7 @@ mod tests {
             door_set: false,
             confirm: Confirm::Receiver,
             home_assistant: false,
+            pictures: false,
         }
     }
 

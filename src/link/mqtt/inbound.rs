@@ -202,7 +202,10 @@ impl Link {
         match upto {
             // Only what a broker was given can have arrived.
             Some(upto) if upto <= self.delivered => match self.config.confirm {
-                Confirm::Receiver => self.outbox.confirm(upto),
+                Confirm::Receiver => {
+                    self.confirmed = self.confirmed.max(upto);
+                    self.outbox.confirm(upto);
+                }
                 Confirm::Broker => {}
             },
             Some(upto) => {

@@ -12,11 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::super::wire::{Caller, Command, DoorOrder, DoorStatus, Reply};
+use super::super::wire::Command;
 use super::config::{Confirm, MqttConfig, Version};
 use super::discovery;
 use super::fleet::{FleetLane, Token, said};
@@ -25,7 +24,7 @@ use super::outbox::{Ask, Committed, Lane, Told};
 use super::session::{Inbound, Lost, Message, News, Receipt, Session, Speaks, Wanted};
 use super::state::DoorTopics;
 use super::upload::Uploads;
-use super::work::{Answer, Content, Job, Lanes, ReplyTo};
+use super::work::{Answer, Lanes};
 use ostiary_ports::Clock;
 
 /// Events without a receipt.
@@ -37,9 +36,13 @@ const EARLY: usize = 64;
 const TURN: Duration = Duration::from_millis(250);
 const ANSWER: Duration = Duration::from_secs(15);
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Events at which somebody stands before the camera.
+const VISITS: [&str; 5] = ["access_granted", "access_denied", "unknown_face", "spoof", "duress"];
 /// Turns between two looks at the door, and between two messages about the device.
 const DOOR_TURNS: u32 = 4;
 const INFO_TURNS: u32 = 240;
+/// Turns without a receiver's word after which what was sent is sent again: half a minute, then ever longer, to an hour.
+pub(super) const REMIND: (u32, u32) = (120, 14_400);
 
 /// What others may know of the link.
 #[derive(Debug, Default)]
@@ -65,6 +68,8 @@ pub(super) struct Link {
     pub(super) dropped: u64,
     /// The newest event that a broker has taken since this process began.
     pub(super) delivered: u64,
+    /// The newest event that a receiver has acknowledged.
+    pub(super) confirmed: u64,
     /// Events up to here are no news.
     pub(super) live_after: Option<u64>,
     /// The device's Ed25519 key, hex: whoever keeps events can prove them with it.
@@ -83,18 +88,20 @@ struct End {
 /// What belongs to one connection.
 pub(super) struct Live {
     pub(super) session: Session,
-    speaks: Speaks,
-    window: VecDeque<(Option<u64>, Receipt)>,
-    events: VecDeque<(Committed, bool)>,
-    next: Option<u64>,
+    pub(super) speaks: Speaks,
+    pub(super) window: VecDeque<(Option<u64>, Receipt)>,
+    pub(super) events: VecDeque<(Committed, bool)>,
+    pub(super) next: Option<u64>,
     pub(super) replay: Option<(u64, u64)>,
     reading: bool,
     pub(super) wanted: bool,
     /// What the group is being told.
     pub(super) saying: VecDeque<(Token, Receipt)>,
-    door: DoorTopics,
+    pub(super) door: DoorTopics,
     turn: u32,
     largest: usize,
+    /// Turns since a receiver's last word, the word, and after how many turns it is reminded.
+    pub(super) quiet: (u32, u64, u32),
 }
 
 impl Link {
@@ -165,6 +172,7 @@ impl Link {
             door: DoorTopics::default(),
             turn: 0,
             largest: largest.unwrap_or(usize::MAX),
+            quiet: (0, 0, REMIND.0),
         };
         self.round = self.round.wrapping_add(1);
         live.reading = self.outbox.ask(self.round, Ask::Standing);
@@ -278,6 +286,7 @@ impl Link {
         match told {
             Told::Standing { acked, newest } => {
                 live.next = Some(acked + 1);
+                self.confirmed = acked;
                 self.live_after.get_or_insert(newest);
             }
             Told::Events { events, replay } => {
@@ -326,6 +335,9 @@ impl Link {
             if !replay && self.live_after.is_some_and(|after| event.seq > after) {
                 self.live_after = Some(event.seq);
                 self.send(Message::new(self.config.topics.own("event"), event.live()));
+                if self.config.pictures && VISITS.contains(&event.kind) {
+                    self.ask("own.picture", Command::Watch);
+                }
                 if event.kind.starts_with("door_") || event.kind.ends_with("_open") {
                     self.ask_door();
                 }
@@ -374,61 +386,7 @@ impl Link {
             self.own(Command::Status);
         }
         self.outbox.again();
-    }
-
-    fn ask_door(&mut self) {
-        self.own(Command::Door(DoorOrder::State));
-    }
-
-    fn own(&self, command: Command) {
-        let job = Job {
-            verb: "own".into(),
-            topic: String::new(),
-            content: Content::Own(Caller::board(), Box::new(command)),
-            reply: ReplyTo { topic: String::new(), id: String::new(), correlation: None },
-            not_after: None,
-        };
-        // Asked again at the next turn.
-        let _ = self.lanes.take(job);
-    }
-
-    fn answered(&mut self, answer: Answer, live: Option<&mut Live>) {
-        match answer {
-            Answer::Message { to, body } => {
-                let message = Message { correlation: to.correlation, ..Message::new(to.topic, body) };
-                self.send(message);
-            }
-            Answer::Own(reply) => match (*reply, live) {
-                (Ok(Reply::Door(door)), Some(live)) => self.door(live, &door),
-                (Ok(Reply::Status(status)), Some(live)) => {
-                    let info = json!({
-                        "version": status.version,
-                        "models": { "embedder": status.embedder },
-                        "revision": status.revision,
-                        "people": status.people,
-                        "templates": status.templates,
-                        "clock": status.clock,
-                        "events": status.events,
-                        "queued": status.queued,
-                        "lost": status.lost,
-                        "protocol": live.speaks.name(),
-                        "public_key": self.public_key,
-                        "dropped_answers": self.dropped,
-                    });
-                    self.send(Message::new(self.config.topics.own("info"), info.to_string()).retained());
-                    if let Some(door) = &status.door {
-                        self.door(live, door);
-                    }
-                }
-                (Ok(_) | Err(_), _) => {}
-            },
-        }
-    }
-
-    fn door(&mut self, live: &mut Live, door: &DoorStatus) {
-        for (below, text) in live.door.changes(door) {
-            self.send(Message::new(self.config.topics.own(below), text).retained());
-        }
+        self.remind(live);
     }
 
     pub(super) fn send(&mut self, message: Message) {

@@ -17,6 +17,7 @@ mod link;
 mod outbox;
 mod session;
 mod state;
+mod tell;
 mod topics;
 mod upload;
 mod work;
@@ -120,6 +121,7 @@ impl Mqtt {
             queue: VecDeque::new(),
             dropped: 0,
             delivered: 0,
+            confirmed: 0,
             live_after: None,
             public_key: world.operations.public_key().ok().map(|key| super::wire::hex(&key)),
             round: 0,

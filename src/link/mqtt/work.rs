@@ -275,6 +275,12 @@ impl Worker {
         if not_after.is_some_and(|t| self.operations.mono_ms() > t) {
             return Err(Refusal::busy("the door had too much to do to obey in time; send a new command"));
         }
+        if matches!(command, Command::Watch) && !self.config.pictures {
+            return Err(Refusal::new(
+                Code::Unavailable,
+                "no picture of this door's camera goes to a broker; mqtt.pictures = true lets it",
+            ));
+        }
         let at_camera = matches!(command, Command::EnrolCamera(_));
         let reply = self.operations.handle(&caller, command)?;
         Ok(if at_camera { Outcome::AtCamera(caller) } else { Outcome::Done(value(&reply)) })
@@ -391,6 +397,10 @@ fn value(reply: &Reply) -> Value {
     if let Reply::Document(document) = reply {
         // A table (CSV) is no JSON: it goes as one text.
         return serde_json::from_str(&document.0).unwrap_or_else(|_| Value::String(document.0.clone()));
+    }
+    if let Reply::Sight(sight) = reply {
+        let seen: Value = serde_json::from_str(&sight.seen.0).unwrap_or(Value::Null);
+        return json!({ "jpeg": sight.picture, "seen": seen });
     }
     match serde_json::to_value(reply) {
         Ok(Value::Object(kinds)) => kinds.into_iter().next().map_or(Value::Null, |(_, v)| v),

@@ -84,8 +84,12 @@ pub enum Command {
     Rules(RulesCommand),
     /// Let another set of models serve: templates are made again from kept faces first. -> `Status`
     UseModels(String),
+    /// Put a part of a model's file onto the board; the last part installs it. -> `Document`
+    StageModel(ModelPart),
     /// Every setting in force. -> `Document`
     GetConfig,
+    /// Change settings from the next start on: a JSON merge patch. -> `Document`
+    PutConfig(String),
     /// People who sign in at the console. -> `Accounts`, `Invited` or `Done`
     Accounts(AccountsCommand),
     /// Make a key. -> `TokenIssued`
@@ -145,7 +149,9 @@ impl Command {
             ) => Some(Scope::Door),
             Self::ExportPerson(_)
             | Self::UseModels(_)
+            | Self::StageModel(_)
             | Self::GetConfig
+            | Self::PutConfig(_)
             | Self::Accounts(_)
             | Self::CreateToken(_)
             | Self::ListTokens
@@ -327,6 +333,21 @@ pub struct CameraEnrolment {
     pub within_s: u16,
     /// Enrol although the face is known under another id.
     pub allow_duplicate: bool,
+}
+
+/// A part of a model's file on its way to the board.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPart {
+    /// Its name in the catalogue.
+    pub model: String,
+    /// Where this part begins in the file, bytes.
+    pub offset: u64,
+    /// The part in base64, at most 1 MiB.
+    pub data: String,
+    /// It is the last one; needed where the catalogue does not know the file's size.
+    #[serde(default)]
+    pub last: bool,
 }
 
 /// A template made elsewhere by the same model.

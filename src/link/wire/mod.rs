@@ -23,8 +23,8 @@ pub use account::{
     AccountNew, AccountView, AccountsCommand, Beginning, Finish, Invited, Login, Role, Session, SignIn,
 };
 pub use command::{
-    CameraEnrolment, CollectionPut, Command, Compare, DoorOrder, EventQuery, FaceQuery, LiveQuery, OneToN,
-    SearchMode, SessionStart, TemplateImport, TokenNew,
+    CameraEnrolment, CollectionPut, Command, Compare, DoorOrder, EventQuery, FaceQuery, LiveQuery, ModelPart,
+    OneToN, SearchMode, SessionStart, TemplateImport, TokenNew,
 };
 pub use gallery::{DigestQuery, SyncQuery};
 pub use moment::Moment;
