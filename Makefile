@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo kiosk-demo test chaos fleet-load fuzz kernels-long fuzz-models miri test-aarch64 test-aarch64-product package count-aarch64 check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo kiosk-demo test chaos fleet-load fuzz kernels-long fuzz-models miri test-aarch64 test-aarch64-product board-test board-cuts package count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -62,6 +62,15 @@ test-aarch64: bootstrap ## The kernels on emulated 64-bit Arm processors (as roo
 test-aarch64-product: bootstrap ## The whole program for 64-bit Arm, built and run on emulated processors (15 minutes the first time)
 	@scripts/cross setup
 	@scripts/cross product
+
+board-test: bootstrap ## The package in an emulated Arm board with systemd: camera to relay, trouble, power cuts (20 minutes the first time)
+	@scripts/board setup
+	@scripts/board exam
+	@scripts/board cuts $${OSTIARY_CUTS:-20}
+
+board-cuts: bootstrap ## 500 power cuts of the emulated board while it enrols people and writes events (hours)
+	@scripts/board setup
+	@scripts/board cuts $${OSTIARY_CUTS:-500}
 
 package: bootstrap ## Debian packages for amd64 and arm64, in out/ (the first time it compiles everything twice)
 	@scripts/cross setup

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ostiary::device::camera_v4l::wire::{HEADER, Header};
-use ostiary::device::camera_v4l::{V4lCamera, V4lConfig};
+use ostiary::device::camera_v4l::{Controls, V4lCamera, V4lConfig};
 use ostiary::device::clock_os::{OsClock, mono_micros, pause};
 use ostiary::domain::limits::MAX_FRAME_BYTES;
 use ostiary::domain::{FrameMeta, Millis, Mono};
@@ -55,7 +55,14 @@ impl Bench {
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(&draft, &program).unwrap();
         fs::write(self.device(), "").unwrap();
-        let config = V4lConfig { device: self.device(), width: 4, height: 4, fps: 30, program };
+        let config = V4lConfig {
+            device: self.device(),
+            width: 4,
+            height: 4,
+            fps: 30,
+            controls: Controls::default(),
+            program,
+        };
         V4lCamera::new(config, Arc::clone(&self.clock))
     }
 
@@ -301,7 +308,14 @@ fn the_real_camera_process_says_what_is_wrong_with_the_device() {
     let bench = Bench::new();
     for (device, wanted) in [("/dev/video-not-there", "plugged in"), ("/dev/null", "no V4L2 camera")] {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_ostiary"));
-        let config = V4lConfig { device: device.into(), width: 640, height: 480, fps: 30, program };
+        let config = V4lConfig {
+            device: device.into(),
+            width: 640,
+            height: 480,
+            fps: 30,
+            controls: Controls::default(),
+            program,
+        };
         let mut camera = V4lCamera::new(config, Arc::clone(&clock));
         let told = |e: &CameraError| matches!(e, CameraError::Gone(_) | CameraError::Refused(_));
         let (why, took) = bench.trouble(&mut camera, told);

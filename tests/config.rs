@@ -146,6 +146,22 @@ fn a_wrong_board_is_refused() {
 }
 
 #[test]
+fn what_a_camera_is_told_is_checked_before_it_is_told() {
+    let camera =
+        |told: &str| {
+            board(&BOARD.replace(
+                "\"replay\"\npath = \"frames\"",
+                &format!("\"v4l\"\ndevice = \"/dev/video0\"\n{told}"),
+            ))
+        };
+    camera("exposure_us = 8000\ngain = 32\npower_line_hz = 50").ends(0);
+    camera("power_line_hz = 0").ends(0);
+    camera("power_line_hz = 55").ends(3).says(&["camera.power_line_hz", "50 or 60"]);
+    camera("exposure_us = 5").ends(3).says(&["camera.exposure_us", "100"]);
+    camera("exposure_ms = 5").ends(3).says(&["exposure_us"]);
+}
+
+#[test]
 fn a_file_that_is_missing_or_no_text_is_named() {
     let ostiary = Ostiary::new();
     ostiary

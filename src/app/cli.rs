@@ -162,6 +162,9 @@ pub struct DemoArgs {
     /// That many frames of rendered visitors as JPEG files instead, with where each face is, in OUT/frames.
     #[arg(long, value_name = "N", conflicts_with = "kiosk")]
     pub frames: Option<usize>,
+    /// With --frames: whole visits, 30 frames a second, each after a second of the empty hall.
+    #[arg(long, requires = "frames")]
+    pub film: bool,
     /// Decides who the people are: which are drawn, or which are taken from the folder.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -429,4 +432,13 @@ pub struct CameraChildArgs {
     /// Wanted rate.
     #[arg(long)]
     pub fps: u32,
+    /// Exposure by hand.
+    #[arg(long)]
+    pub exposure_us: Option<u32>,
+    /// Gain by hand.
+    #[arg(long)]
+    pub gain: Option<u32>,
+    /// Frequency of the mains.
+    #[arg(long)]
+    pub power_line_hz: Option<u32>,
 }

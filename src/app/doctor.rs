@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::device::camera_v4l::{Controls, controls};
 use crate::device::clock_os::pause;
 use crate::device::display::write_rgb;
 use crate::domain::limits::MAX_FRAME_BYTES;
@@ -108,6 +109,9 @@ pub(super) fn run(common: &Common, args: &DoctorArgs, out: &mut Out) -> Result<A
             Err(error) => Err(error.to_string()),
         },
     )?;
+    if let Some((device, wish)) = wiring::controls(&board).filter(|(_, wish)| *wish != Controls::default()) {
+        report(out, "light", controls::try_on(device, &wish))?;
+    }
     let door_clock = Arc::clone(&clock) as Arc<dyn Clock>;
     match wiring::door(&board, &door_clock) {
         Ok(mut door) => {

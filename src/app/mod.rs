@@ -41,10 +41,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::device::camera_v4l::Controls;
 use crate::domain::Millis;
 use crate::link::wire::{Code, Refusal};
 
-use cli::{Cli, Command, ConfigCommand, DoorCommand};
+use cli::{CameraChildArgs, Cli, Command, ConfigCommand, DoorCommand};
 use config::{Board, Config, ConfigError};
 use out::Out;
 use wiring::WiringError;
@@ -162,7 +163,9 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         Command::Run(args) => run::run(common, &args, out),
         Command::Demo(args) => demo::run(common, &args, out),
         Command::CameraChild(args) => {
-            let code = crate::device::camera_v4l::child::run(&args.device, args.width, args.height, args.fps);
+            let CameraChildArgs { device, width, height, fps, exposure_us, gain, power_line_hz } = args;
+            let wish = Controls { exposure_us, gain, power_line_hz };
+            let code = crate::device::camera_v4l::child::run(&device, width, height, fps, &wish);
             std::process::exit(i32::from(code));
         }
         Command::Evaluate(args) => {

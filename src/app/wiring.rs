@@ -21,7 +21,7 @@ use crate::matching::{OpenSet, OpenSetError};
 use crate::store::{self, KeyError, SealKey, Store, StoreError};
 use crate::vision::manifest::{Family, Input, Manifest, ManifestError};
 use crate::vision::{ModelError, ModelSet, Vision, VisionConfig, VisionError, models};
-pub use hardware::{Eyes, camera, display, door, here, release_relay, waiting_door, walkup};
+pub use hardware::{Eyes, camera, controls, display, door, here, release_relay, waiting_door, walkup};
 pub use links::{GroupSecret, LinkParts, console, group_secret, link_parts, links, mqtt_settings, uplink};
 
 use super::config::Config;

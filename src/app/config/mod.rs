@@ -176,10 +176,16 @@ impl Board {
             return Err(range("name needs 1 to 64 bytes".into()));
         }
         match &raw.camera {
-            RawCamera::V4l { width, height, fps, .. } => {
+            RawCamera::V4l { width, height, fps, exposure_us, power_line_hz, .. } => {
                 between(range, "camera.width", f64::from(*width), 160.0, 1920.0)?;
                 between(range, "camera.height", f64::from(*height), 120.0, 1080.0)?;
                 between(range, "camera.fps", f64::from(*fps), 1.0, 120.0)?;
+                if let Some(us) = exposure_us {
+                    between(range, "camera.exposure_us", f64::from(*us), 100.0, 1_000_000.0)?;
+                }
+                if power_line_hz.is_some_and(|hz| ![0, 50, 60].contains(&hz)) {
+                    return Err(range("camera.power_line_hz is 50 or 60, or 0 for no correction".into()));
+                }
             }
             RawCamera::Replay { fps, .. } => between(range, "camera.fps", f64::from(*fps), 1.0, 120.0)?,
             RawCamera::Visitors { people, .. } => {

@@ -42,6 +42,16 @@ pub enum RawCamera {
         /// Wanted frames per second.
         #[serde(default = "fps")]
         fps: u32,
+        /// Exposure by hand, in microseconds (100 to 1,000,000). Left out: as the camera has it, which is automatic
+        /// after plugging in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exposure_us: Option<u32>,
+        /// Gain by hand, in the camera's own steps (`v4l2-ctl -L`).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gain: Option<u32>,
+        /// 50 or 60 against banding under lamps on the mains, 0 for no correction.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        power_line_hz: Option<u32>,
     },
     /// A folder of pictures, an MJPEG or AVI file, or Y4M.
     Replay {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::device::camera_v4l::{V4lCamera, V4lConfig};
+use crate::device::camera_v4l::{Controls, V4lCamera, V4lConfig};
 use crate::device::clock_os::OsClock;
 use crate::device::clock_sim::SimClock;
 use crate::device::display::panel::{self, Controller, KernelPanel, PanelDisplay, SpiSetup, SpiWires};
@@ -40,17 +40,30 @@ pub struct Eyes {
     pub virtual_clock: Option<Arc<SimClock>>,
 }
 
+/// The board's camera and what it is told, if it is one that can be told anything.
+#[must_use]
+pub fn controls(board: &Board) -> Option<(&Path, Controls)> {
+    match &board.0.camera {
+        RawCamera::V4l { device, exposure_us, gain, power_line_hz, .. } => {
+            let wish = Controls { exposure_us: *exposure_us, gain: *gain, power_line_hz: *power_line_hz };
+            Some((device, wish))
+        }
+        RawCamera::Replay { .. } | RawCamera::Visitors { .. } => None,
+    }
+}
+
 /// The camera of the board.
 ///
 /// # Errors
 /// When a recording cannot be read. A camera that is not there is no error: it is waited for.
 pub fn camera(board: &Board, clock: &Arc<OsClock>) -> Result<Eyes, WiringError> {
     match &board.0.camera {
-        RawCamera::V4l { device, width, height, fps } => {
+        RawCamera::V4l { device, width, height, fps, .. } => {
             let program = std::env::current_exe()
                 .map_err(|e| WiringError::Device(format!("this program's own file cannot be found: {e}")))?;
-            let wanted =
-                V4lConfig { device: device.clone(), width: *width, height: *height, fps: *fps, program };
+            let (device, controls) =
+                (device.clone(), controls(board).map_or_else(Controls::default, |(_, c)| c));
+            let wanted = V4lConfig { device, width: *width, height: *height, fps: *fps, controls, program };
             let camera: Box<dyn Camera> = Box::new(V4lCamera::new(wanted, Arc::clone(clock)));
             Ok(Eyes { camera, virtual_clock: None })
         }

@@ -22,7 +22,7 @@ use ostiary_ports::CameraError;
 use super::super::clock_os::{mono_micros, wall_clock};
 use super::super::{detail, yuv};
 use super::wire::{Header, trouble_line};
-use super::{formats, node};
+use super::{Controls, controls, formats, node};
 
 /// A camera that delivers nothing but garbage for so long is given up.
 const GARBAGE_FOR: Millis = Millis(2_000);
@@ -40,9 +40,9 @@ const OLDEST_STAMP_US: u64 = 2_000_000;
 ///
 /// 0: the parent went away. 10: the camera is gone. 11: it cannot be used. 12: it delivers no pictures.
 #[must_use]
-pub fn run(device: &Path, width: u32, height: u32, fps: u32) -> u8 {
+pub fn run(device: &Path, width: u32, height: u32, fps: u32, wish: &Controls) -> u8 {
     guard();
-    let trouble = match capture(device, width, height, fps) {
+    let trouble = match capture(device, width, height, fps, wish) {
         Ok(never) => match never {},
         Err(Stop::ParentGone) => return 0,
         Err(Stop::Trouble(trouble)) => trouble,
@@ -68,8 +68,14 @@ fn guard() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
-fn capture(device: &Path, width: u32, height: u32, fps: u32) -> Result<std::convert::Infallible, Stop> {
-    let mut camera = open(device, width, height, fps).map_err(Stop::Trouble)?;
+fn capture(
+    device: &Path,
+    width: u32,
+    height: u32,
+    fps: u32,
+    wish: &Controls,
+) -> Result<std::convert::Infallible, Stop> {
+    let mut camera = open(device, width, height, fps, wish).map_err(Stop::Trouble)?;
     let failed = |e: nokhwa::NokhwaError| Stop::Trouble(node::trouble_of_message(device, &e.to_string()));
     camera.open_stream().map_err(failed)?;
     let mut out = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(|_| Stop::ParentGone)?);
@@ -112,10 +118,14 @@ fn capture(device: &Path, width: u32, height: u32, fps: u32) -> Result<std::conv
 ///
 /// nokhwa refuses a device whose present layout it does not know or whose present rate is no whole number, whatever
 /// it is asked for. So each form is set through V4L2 first, and nokhwa asked for exactly that.
-fn open(device: &Path, width: u32, height: u32, fps: u32) -> Result<Camera, CameraError> {
+fn open(device: &Path, width: u32, height: u32, fps: u32, told: &Controls) -> Result<Camera, CameraError> {
     let number = node::index(device)?;
     let index = CameraIndex::Index(number);
     let node = v4l::Device::new(number as usize).map_err(|e| node::trouble(device, &e))?;
+    for missing in controls::set(&node, told) {
+        // A picture with other light is better than none; `doctor` says the same to the installer.
+        let _ = writeln!(io::stderr(), "{missing}");
+    }
     let mut last = String::from("it offers no known form");
     for wish in formats::wishes(width, height, fps) {
         match formats::preset(&node, wish) {

@@ -25,8 +25,8 @@ use ostiary_ports::CameraError;
 
 use super::super::clock_os::pause;
 use super::super::detail;
-use super::V4lConfig;
 use super::wire::{HEADER, Header, parse_trouble};
+use super::{Controls, V4lConfig};
 
 /// How long the thread waits for its pipes before it looks whether it should end.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -67,6 +67,10 @@ pub(super) enum Take<'a> {
 impl Feed {
     /// Starts the process in a group of its own, with an empty environment.
     pub(super) fn start(config: &V4lConfig) -> io::Result<Self> {
+        let Controls { exposure_us, gain, power_line_hz } = config.controls;
+        let wishes = [("--exposure-us", exposure_us), ("--gain", gain), ("--power-line-hz", power_line_hz)];
+        let wishes =
+            wishes.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?.to_string()]));
         let mut child = Command::new(&config.program)
             .arg("camera-child")
             .arg("--device")
@@ -74,6 +78,7 @@ impl Feed {
             .args(["--width", &config.width.to_string()])
             .args(["--height", &config.height.to_string()])
             .args(["--fps", &config.fps.to_string()])
+            .args(wishes.flatten())
             .env_clear()
             .current_dir(Path::new("/"))
             .process_group(0)

@@ -14,6 +14,7 @@
 //! allocated per frame; no process outlives the door.
 
 pub mod child;
+pub mod controls;
 mod feed;
 mod formats;
 mod node;
@@ -31,6 +32,7 @@ use super::clock_os::{OsClock, pause};
 use super::detail;
 use super::frozen::{FrozenDetector, blind, fingerprint};
 
+pub use controls::Controls;
 use feed::{Feed, Take};
 
 /// A camera that delivers nothing for so long has stalled.
@@ -59,6 +61,8 @@ pub struct V4lConfig {
     pub height: u32,
     /// Wanted frames per second.
     pub fps: u32,
+    /// What it is told before it delivers.
+    pub controls: Controls,
     /// What is started as `program camera-child --device D --width W --height H --fps F`: this program itself.
     pub program: PathBuf,
 }
