@@ -62,7 +62,7 @@ pub struct DoctorArgs {
 
 /// Checks what can be checked; exit code 1 when something is wrong.
 pub(super) fn run(common: &Common, args: &DoctorArgs, out: &mut Out) -> Result<Answer, AppError> {
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::read_over(common.config.as_deref(), &common.data)?;
     let board = args.board.as_deref().map(Board::read).transpose()?;
     let mut all_well = true;
     let mut report = |out: &mut Out, part, result: Result<String, String>| -> Result<(), AppError> {

@@ -200,7 +200,7 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
             Ok(Answer::Yes)
         }
         Command::Config(ConfigCommand::Show) => {
-            let raw = Config::show(common.config.as_deref())?;
+            let raw = Config::show(common.config.as_deref(), &common.data)?;
             if out.json() {
                 out.document(&raw)?;
             } else {

@@ -34,7 +34,7 @@ pub(super) fn run(common: &Common, command: &ModelsCommand, out: &mut Out) -> Re
     if let ModelsCommand::Use { set, no_wait } = command {
         return change::run(common, set, *no_wait, out);
     }
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::read_over(common.config.as_deref(), &common.data)?;
     let models = Models::find(&config)?.beside(&common.data);
     match command {
         ModelsCommand::Bench(args) => return bench::run(&models, args, out),

@@ -62,10 +62,14 @@ impl Box_ {
             .ostiary
             .command(&["run", "--config", &self.config, "--board", &self.board])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(self.ostiary.folder().join("door.log")).unwrap())
             .spawn()
             .unwrap();
         self.child = Some(child);
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.ostiary.folder().join("door.log")).unwrap_or_default()
     }
 
     fn kill(&mut self) {
@@ -254,8 +258,65 @@ fn beyond_the_board_there_is_tls_and_a_key() {
     };
     assert!(set(&reader).contains("RC:135"), "{}", set(&reader));
     assert!(set(&opener).contains("RC:0"), "{}", set(&opener));
+    let mut inside = Command::new("mosquitto_sub")
+        .args(["-h", "localhost", "-p", &port.to_string(), "-t", "#", "-u", "desk", "-P", &reader])
+        .args(["--cafile", authority])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    pause(Millis(1_000));
     door.ostiary.run(&["tokens", "revoke", &id]).ends(0);
     assert!(!with(&reader).status.success(), "with a key that was ended");
+    within(20_000, "who is inside with it has to go", || {
+        door.log().contains("its key was ended").then_some(())
+    });
+    inside.kill().unwrap();
+    inside.wait().unwrap();
+}
+
+#[test]
+fn a_second_door_comes_to_the_first_ones_broker() {
+    let models = need_shared!("models");
+    let port = free_port();
+    need_clients!(Broker::at(port));
+    let secret = "0123456789abcdef".repeat(4);
+    let group = |ostiary: &Ostiary| {
+        let key = ostiary.file("group.key", &secret);
+        Command::new("chmod").args(["600", &key]).status().unwrap();
+        format!("group = \"hq\"\ngroup_key_file = \"{key}\"\n")
+    };
+    let mut first = Box_::new(models.clone(), &format!("own://0.0.0.0:{port}"));
+    let made =
+        first.ostiary.run(&["--json", "tokens", "create", "--name", "back", "--scopes", "events"]).ends(0);
+    let key = made.json().remove(0)["secret"].as_str().unwrap().to_owned();
+    let config = std::fs::read_to_string(&first.config).unwrap() + &group(&first.ostiary);
+    std::fs::write(&first.config, config).unwrap();
+    first.start();
+    listening(port);
+    let mut second = Box_::new(models, &format!("mqtts://localhost:{port}"));
+    let password = second.ostiary.file("password", &key);
+    Command::new("chmod").args(["600", &password]).status().unwrap();
+    let config = std::fs::read_to_string(&second.config).unwrap().replace("\"front\"", "\"back\"")
+        + &format!(
+            "authority = \"{}\"\nuser = \"back\"\npassword_file = \"{password}\"\n{}",
+            first.ostiary.data().join("http-certificate.pem").display(),
+            group(&second.ostiary)
+        );
+    std::fs::write(&second.config, config).unwrap();
+    second.start();
+    // Somebody who is taken in at one of them is at the other, too.
+    let person = ["persons", "show", "ada"];
+    within(90_000, "the first door takes somebody in", || {
+        let put = r#"{"id":"ada","profile":{"name":"Ada"}}"#;
+        let authority = first.ostiary.data().join("http-certificate.pem");
+        let more = ["-q", "1", "-t", "ostiary/front/cmd/person.upsert", "-m", put, "-u", "desk", "-P", &key];
+        let mut arguments = more.to_vec();
+        arguments.extend(["--cafile", authority.to_str().unwrap()]);
+        client("mosquitto_pub", port, &arguments);
+        (first.ostiary.run(&person).code == 0).then_some(())
+    });
+    within(60_000, "so does the second", || (second.ostiary.run(&person).code == 0).then_some(()));
 }
 
 #[test]

@@ -114,6 +114,7 @@ fn rules_people_and_the_book_are_kept_over_mqtt() {
 
     let put = good!("config.put", json!({ "access": { "strike_s": 9 } }));
     assert_eq!(put["settings"]["access"]["strike_s"], 9, "{put}");
+    assert!(ostiary.run(&["config", "show", "--config", &config]).ends(0).out.contains("strike_s = 9"));
     refused!("config.put", json!({ "access": { "strike_s": 900 } }), "invalid_parameter");
     refused!("config.put", json!({ "mqtt": { "door_set": true } }), "invalid_parameter");
     refused!("model.activate", json!({ "set": "nothing" }), "models");

@@ -37,12 +37,21 @@ impl Config {
         Self::check(laid_over(path, data)?, path.unwrap_or(Path::new("built-in defaults")))
     }
 
-    /// As [`Config::settings`], with what is kept in the data folder laid over it.
+    /// Every setting in force, in the form of the file: the installer's, and what is kept in the data folder over it.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn show(path: Option<&Path>, data: &Path) -> Result<RawConfig, ConfigError> {
+        Self::read_over(path, data)?;
+        laid_over(path, data)
+    }
+
+    /// As [`Config::show`], as JSON.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn settings_over(path: Option<&Path>, data: &Path) -> Result<String, ConfigError> {
-        Ok(text(&laid_over(path, data)?))
+        Self::show(path, data).map(|raw| text(&raw))
     }
 
     /// A change laid over what is kept, if all is sound then.

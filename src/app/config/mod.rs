@@ -101,26 +101,6 @@ impl Config {
         }
     }
 
-    /// Every setting in force, in the form of the file.
-    ///
-    /// # Errors
-    /// See [`ConfigError`].
-    pub fn show(path: Option<&Path>) -> Result<RawConfig, ConfigError> {
-        let text = || path.map_or_else(|| Ok(RawConfig::default()), read);
-        Self::check(text()?, path.unwrap_or(Path::new("built-in defaults")))?;
-        text()
-    }
-
-    /// As [`Config::show`], as JSON.
-    ///
-    /// # Errors
-    /// See [`ConfigError`].
-    pub fn settings(path: Option<&Path>) -> Result<String, ConfigError> {
-        let raw = Self::show(path)?;
-        // Plain data of our own always has a JSON form, unless a path is not UTF-8.
-        Ok(serde_json::to_string(&raw).unwrap_or_else(|_| "{}".to_owned()))
-    }
-
     fn check(raw: RawConfig, path: &Path) -> Result<Self, ConfigError> {
         let range = |message: String| ConfigError::Range { path: path.to_owned(), message };
         let r = &raw.recognition;

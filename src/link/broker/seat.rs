@@ -26,6 +26,8 @@ pub(super) const ENTRY: Duration = Duration::from_secs(10);
 const STALLED: Duration = Duration::from_secs(30);
 /// What a wrong password costs.
 const WRONG: Duration = Duration::from_secs(1);
+/// How often a key is asked for again: one that was ended or is over ends its connections, too.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Bytes made ready at a time.
 const BATCH: usize = 64 << 10;
 /// Longest id of a client, bytes.
@@ -66,7 +68,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Some(who) => match super::Place::take(&shared.inside, super::clients(entrance)) {
             Some(inside) => {
                 drop(entering);
-                visit(&shared, stream, buffer, mouth, hello, &who).await;
+                visit(&shared, stream, buffer, mouth, hello, (entrance, &who)).await;
                 return drop(inside);
             }
             None => ConnectReturnCode::ServerBusy,
@@ -96,8 +98,9 @@ async fn visit<S: AsyncRead + AsyncWrite + Unpin>(
     mut buffer: BytesMut,
     mut mouth: Mouth,
     hello: Hello,
-    who: &Who,
+    (entrance, who): (Entrance, &Who),
 ) {
+    let password = hello.password;
     let given = hello.id.is_empty().then(|| format!("auto-{:016x}", getrandom::u64().unwrap_or(0)));
     let id = given.clone().unwrap_or(hello.id);
     let will = hello.will.filter(|will| shared.rights.may_publish(who, &will.topic));
@@ -122,7 +125,23 @@ async fn visit<S: AsyncRead + AsyncWrite + Unpin>(
         (0, Version::Five) => Some(Duration::from_mins(30)),
         (seconds, _) => Some(Duration::from_millis(u64::from(seconds) * 1_500)),
     };
-    let end = carry(shared, &mut stream, &mut buffer, &mut mouth, &seat, who, silence).await;
+    let carried = carry(shared, &mut stream, &mut buffer, &mut mouth, &seat, who, silence);
+    let revoked = async {
+        match entrance {
+            Entrance::Door | Entrance::Board => std::future::pending().await,
+            Entrance::World => loop {
+                sleep(AGAIN).await;
+                let now = shared.rights.admit(&*shared.operations, entrance, password.as_deref());
+                if now.as_ref() != Some(who) {
+                    return End::Bad(Bad(Why::NotAuthorized, "its key was ended"));
+                }
+            },
+        }
+    };
+    let end = tokio::select! {
+        end = carried => end,
+        end = revoked => end,
+    };
     let (farewell, lasting_ms) = match &end {
         End::Bye { farewell, lasting_ms } => (*farewell, *lasting_ms),
         End::TakenOver | End::Bad(_) | End::Gone => (false, None),

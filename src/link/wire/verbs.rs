@@ -329,6 +329,83 @@ mod tests {
         assert!(command("face.serch", b"{}").unwrap_err().message.contains("face.search"));
     }
 
+    /// The verb of each operation; a new operation does not compile until it is answered for here.
+    fn verb(command: &Command) -> Result<&'static str, &'static str> {
+        Ok(match command {
+            Command::PutPerson(_) => "person.upsert",
+            Command::Enrol(_) => "enroll.image",
+            Command::EnrolCamera(_) => "enroll.camera",
+            Command::CameraProgress => "enroll.progress",
+            Command::EnrolCancel => "enroll.cancel",
+            Command::EnrolTemplate(_) => "enroll.template",
+            Command::GetPerson(_) => "person.get",
+            Command::ListPersons(_) => "person.list",
+            Command::DeletePerson(_) => "person.delete",
+            Command::DeleteImages(_) => "image.delete",
+            Command::GetImage(..) => "image.get",
+            Command::Watch => "snapshot",
+            Command::ExportPerson(_) => "person.export",
+            Command::PutCollection(_) => "collection.put",
+            Command::GetCollection(_) => "collection.get",
+            Command::ListCollections => "collection.list",
+            Command::DeleteCollection(_) => "collection.delete",
+            Command::GalleryDigest(_) => "gallery.digest",
+            Command::GallerySync(_) => "gallery.sync",
+            Command::Search(_) => "face.search",
+            Command::Identify(_) => "face.identify",
+            Command::Compare(_) => "face.verify",
+            Command::Live(_) => "face.liveness",
+            Command::OneToN(_) => "face.one_to_n",
+            Command::StartSession(_) => "session.start",
+            Command::GetSession(_) => "session.get",
+            Command::ListEvents(_) => "events.list",
+            Command::VerifyEvents => "events.verify",
+            Command::Status => "status",
+            Command::Door(order) => match order {
+                DoorOrder::State => "door.state",
+                DoorOrder::Open => "door.open",
+                DoorOrder::Lock => "door.lock",
+                DoorOrder::Unlock { .. } | DoorOrder::Lockdown { .. } => "door.mode",
+                DoorOrder::Release => "door.release",
+            },
+            Command::Rules(_) => "rules.put",
+            Command::UseModels(_) => "model.activate",
+            Command::StageModel(_) => "model.stage",
+            Command::GetConfig => "config.get",
+            Command::PutConfig(_) => "config.put",
+            Command::Names(_) | Command::WatchEnrolment | Command::Accounts(_) => {
+                return Err("the console's own");
+            }
+            Command::CreateToken(_)
+            | Command::ListTokens
+            | Command::RevokeToken(_)
+            | Command::Setup { .. } => {
+                return Err("a secret is not told to a broker");
+            }
+        })
+    }
+
+    #[test]
+    fn every_operation_has_its_verb_and_every_verb_its_operation() {
+        let person = || br#"{"id":"a","person":"a","key":"enter","set":"s","mode":"normal","name":"n"}"#;
+        for name in VERBS {
+            // Each field by itself: what a verb does not know it refuses.
+            let fields: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_slice(person()).unwrap();
+            let tries = fields.into_iter().map(|(k, v)| serde_json::json!({ k: v }).to_string());
+            for json in tries.chain(["{}".into()]) {
+                if let Ok(command) = command(name, json.as_bytes()) {
+                    let own = verb(&command).unwrap_or_else(|why| panic!("{name}: {why}"));
+                    assert!(VERBS.contains(&own), "{own}");
+                    let alike = own == name
+                        || matches!(command, Command::Rules(_))
+                        || (name, own) == ("door.mode", "door.release");
+                    assert!(alike, "{name} is read as {own}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_part_of_the_rules_is_named_and_the_rest_is_the_part() {
         let put = command("schedule.put", br#"{"name":"day","weekdays":["08:00-17:00"]}"#).unwrap();
