@@ -40,8 +40,8 @@ fn script(folder: &Path, name: &str, text: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A picture that the door's networks find good enough.
-fn good_picture(ostiary: &Ostiary, faces: &Path) -> PathBuf {
+/// Pictures of so many people that the door's networks find good enough.
+pub(crate) fn good_pictures(ostiary: &Ostiary, faces: &Path, people: usize) -> Vec<PathBuf> {
     let list = |path: &Path| {
         let mut paths: Vec<_> = std::fs::read_dir(path).unwrap().map(|e| e.unwrap().path()).collect();
         paths.sort();
@@ -50,10 +50,11 @@ fn good_picture(ostiary: &Ostiary, faces: &Path) -> PathBuf {
     list(&faces.join("images"))
         .iter()
         .filter_map(|person| list(person).into_iter().next())
-        .find(|picture| {
+        .filter(|picture| {
             ostiary.run(&["--json", "identify", picture.to_str().unwrap()]).out.contains("\"quality\"")
         })
-        .unwrap()
+        .take(people)
+        .collect()
 }
 
 /// The shell that runs the door, and where the door's own number stands.
@@ -81,7 +82,7 @@ fn the_examples_of_the_document_run_as_they_stand() {
     let own_board = board(&ostiary);
     std::fs::create_dir(scratch.join("board")).unwrap();
     std::fs::copy(&own_board, scratch.join("board/simulator.toml")).unwrap();
-    std::fs::copy(good_picture(&ostiary, &faces), scratch.join("anna.jpg")).unwrap();
+    std::fs::copy(&good_pictures(&ostiary, &faces, 1)[0], scratch.join("anna.jpg")).unwrap();
     let bin = scratch.join("bin");
     std::fs::create_dir(&bin).unwrap();
     for client in ["mosquitto_pub", "mosquitto_rr"] {

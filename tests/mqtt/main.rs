@@ -13,6 +13,7 @@ mod program;
 mod broker;
 mod delivery;
 mod docs;
+mod enrol;
 mod fleet;
 mod home;
 mod house;
