@@ -5,6 +5,7 @@
 //! Invariants: every edge is blended with the flat ground the caller names, so nothing is ever read back from the
 //! panel; on a panel without shades an edge is on or off.
 
+use ar_reshaper::ArabicReshaper;
 use embedded_graphics::Pixel;
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{Point, Size};
@@ -16,7 +17,7 @@ use super::icons::{Icon, length};
 use super::ink::{Ink, blend};
 use super::raster::Raster;
 use super::script;
-use super::text::{Block, Style, fit};
+use super::text::{Align, Block, Style, fit};
 use super::typeface::Typefaces;
 
 /// An upright area of the panel in pixels.
@@ -50,6 +51,15 @@ impl Area {
         )
     }
 
+    /// Cuts `width` off where a line begins, on the left or `from_the_right`; returns it and the rest.
+    pub(super) const fn split_start(&self, width: f32, from_the_right: bool) -> (Self, Self) {
+        if from_the_right {
+            let (rest, start) = self.split_left(self.w - width);
+            return (start, rest);
+        }
+        self.split_left(width)
+    }
+
     /// Cuts the left `width` off; returns it and the rest.
     pub(super) const fn split_left(&self, width: f32) -> (Self, Self) {
         (Self::new(self.x, self.y, width, self.h), Self::new(self.x + width, self.y, self.w - width, self.h))
@@ -70,6 +80,7 @@ pub(super) struct Canvas<'a, D> {
     pub(super) target: &'a mut D,
     pub(super) raster: &'a mut Raster,
     pub(super) faces: &'a Typefaces,
+    pub(super) reshaper: &'a ArabicReshaper,
     /// Whether any text had to be cut to fit.
     pub(super) shortened: bool,
 }
@@ -159,6 +170,14 @@ impl<D: DrawTarget<Color: Ink>> Canvas<'_, D> {
         style: Style,
         paint: Paint,
     ) -> Result<(), D::Error> {
+        let text = &*script::joined(text, self.reshaper);
+        // What is placed at the start stands on the right where the text begins there.
+        let horizontal = match style.horizontal {
+            Align::Start if script::is_from_the_right(text) => Align::End,
+            Align::End if script::is_from_the_right(text) => Align::Start,
+            Align::Start | Align::Middle | Align::End => style.horizontal,
+        };
+        let style = Style { horizontal, ..style };
         let block = fit(self.faces, text, area, style);
         self.shortened |= block.cut;
         let height = block.height();

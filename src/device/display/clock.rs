@@ -37,9 +37,10 @@ pub(super) fn read(moment: Utc, options: &RenderOptions) -> Option<Reading> {
     let day = here.day();
     let mut date = String::new();
     match language {
-        Language::English | Language::French => write!(date, "{weekday} {day} {month}"),
+        Language::English | Language::French | Language::Arabic => write!(date, "{weekday} {day} {month}"),
         Language::German => write!(date, "{weekday}, {day}. {month}"),
         Language::Spanish => write!(date, "{weekday}, {day} de {month}"),
+        Language::Chinese => write!(date, "{month}{day}日 {weekday}"),
     }
     .ok()?;
     Some(Reading { time, date })

@@ -54,14 +54,18 @@ pub(super) fn paint<D: DrawTarget<Color: Ink>>(
         let x = rest.x + gap + column as f32 * w;
         let y = rest.y + row as f32 * h;
         let tile = Area::new(x, y, w - gap, h - gap);
-        let on = if kiosk.kind == Some(*kind) { BLUE } else { SLATE };
+        // Dark on the lit key: white on this blue is not read from a step away.
+        let (on, ink, faint) =
+            if kiosk.kind == Some(*kind) { (BLUE, NIGHT, NIGHT) } else { (SLATE, WHITE, MIST) };
         canvas.rounded(tile, 8.0 * u, Paint { ink: on, on: NIGHT })?;
-        let (number, label) = tile.split_left(28.0 * u);
+        let from_the_right = options.language.is_from_the_right();
+        let (number, label) = tile.split_start(28.0 * u, from_the_right);
         let digit = ["1", "2", "3", "4", "5", "6"][i];
-        canvas.text(number, digit, Style::bold(18.0 * u, 11.0 * u, 1), Paint { ink: MIST, on })?;
-        let label = Area::new(label.x, label.y, label.w - 4.0 * u, label.h);
+        canvas.text(number, digit, Style::bold(18.0 * u, 11.0 * u, 1), Paint { ink: faint, on })?;
+        let margin = if from_the_right { 4.0 * u } else { 0.0 };
+        let label = Area::new(label.x + margin, label.y, label.w - 4.0 * u, label.h);
         let style = Style::bold(18.0 * u, 9.0 * u, 2).at(Align::Start, Align::Middle);
-        canvas.text(label, options.language.say(punch(*kind)), style, Paint { ink: WHITE, on })?;
+        canvas.text(label, options.language.say(punch(*kind)), style, Paint { ink, on })?;
     }
     Ok(())
 }

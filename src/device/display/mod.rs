@@ -92,7 +92,8 @@ impl Renderer {
     {
         let size = target.bounding_box().size;
         let text = self.text_of(screen);
-        let mut canvas = Canvas { target, raster: &mut self.raster, faces: &self.faces, shortened: false };
+        let (raster, faces, reshaper) = (&mut self.raster, &self.faces, &self.reshaper);
+        let mut canvas = Canvas { target, raster, faces, reshaper, shortened: false };
         let painted = if D::Color::MONO || size.height < MIN_HEIGHT || size.width < MIN_WIDTH {
             mono::paint(&mut canvas, screen, &text, &self.options)
         } else {

@@ -132,7 +132,9 @@ fn greet<D: DrawTarget<Color: Ink>>(
     let (mark, word) = top.split_left(30.0 * u);
     canvas.fill(top, BLACK)?;
     canvas.icon(Icon::Check, mark.centre(), 9.0 * u, ON_BLACK)?;
-    let word = Area::new(word.x, word.y + 2.0, word.w - 30.0 * u, word.h - 4.0);
+    // In the middle of the panel, unless it needs what is beside the mark.
+    let margin = if phrase.len() > 12 { 4.0 * u } else { 30.0 * u };
+    let word = Area::new(word.x, word.y + 2.0, word.w - margin, word.h - 4.0);
     write(canvas, word, phrase, 1, ON_BLACK)?;
     write(canvas, below.inset(2.0), name, 2, ON_WHITE)
 }

@@ -162,9 +162,11 @@ fn idle<D: DrawTarget<Color: Ink>>(
     }
     let pill = Area::new(invite.x + 14.0 * u, invite.y + 2.0 * u, invite.w - 28.0 * u, 44.0 * u);
     canvas.rounded(pill, 22.0 * u, Paint { ink: SLATE, on: NIGHT })?;
-    let (sign, words) = pill.split_left(44.0 * u);
+    let from_the_right = options.language.is_from_the_right();
+    let (sign, words) = pill.split_start(44.0 * u, from_the_right);
     canvas.icon(Icon::Face, sign.centre(), 14.0 * u, Paint { ink: BLUE, on: SLATE })?;
-    let words = Area::new(words.x, words.y, words.w - 14.0 * u, words.h);
+    let margin = if from_the_right { 14.0 * u } else { 0.0 };
+    let words = Area::new(words.x + margin, words.y, words.w - 14.0 * u, words.h);
     let style = Style::bold(18.0 * u, 11.0 * u, 1).at(Align::Start, Align::Middle);
     canvas.text(words, options.language.say(INVITE), style, Paint { ink: WHITE, on: SLATE })
 }
@@ -188,7 +190,11 @@ fn status_bar<D: DrawTarget<Color: Ink>>(
             canvas.text(
                 words,
                 options.language.say(OFFLINE),
-                style.at(Align::Start, Align::Middle),
+                // Beside its icon, whichever way the words run.
+                style.at(
+                    if options.language.is_from_the_right() { Align::End } else { Align::Start },
+                    Align::Middle,
+                ),
                 Paint { ink, on: NIGHT },
             )?;
         }

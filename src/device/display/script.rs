@@ -46,6 +46,16 @@ pub(super) fn shape(text: &str, reshaper: &ArabicReshaper, has: impl Fn(char) ->
     readable
 }
 
+/// One of our own phrases with its letters joined; a text that was shaped already stays as it is.
+pub(super) fn joined<'t>(text: &'t str, reshaper: &ArabicReshaper) -> Cow<'t, str> {
+    if text.chars().any(is_arabic) { Cow::Owned(reshaper.reshape(text)) } else { Cow::Borrowed(text) }
+}
+
+/// Whether a text begins on the right.
+pub(super) fn is_from_the_right(text: &str) -> bool {
+    text.chars().find(|c| c.is_alphabetic()).is_some_and(is_right_to_left)
+}
+
 /// The line in the order it is drawn, left to right.
 pub(super) fn visual(line: &str) -> Cow<'_, str> {
     if !line.chars().any(is_right_to_left) {
