@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod attendance;
+pub mod audit;
 pub mod calendar;
 pub mod calibration;
 pub mod decision;
@@ -25,6 +26,7 @@ pub mod time;
 pub mod wires;
 
 pub use attendance::{LastPunch, Punch, PunchKind, PunchSource};
+pub use audit::{About, Looked};
 pub use calendar::{Day, Local, Weekday, Zone};
 pub use calibration::{Anchor, Calibration};
 pub use decision::{Decision, DenyReason, GrantCause, Look, LookVerdict, Match, Standing};

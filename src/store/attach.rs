@@ -13,11 +13,12 @@ use super::backing::{guarded, open_database};
 use super::db::{Opening, Options, Shared};
 use super::epoch_record::write_epochs;
 use super::error::{Result, StoreError, corrupt};
+use super::looks::write_looks;
 use super::medium::{Medium, Part};
 use super::record::{decode, encode};
 use super::schema::{
-    ACCESS, CROPS, EXTRA_KEY, Extra, FORMAT_KEY, FORMAT_VERSION, GALLERY_ID_BYTES, IMAGES, JOURNAL, MAGIC,
-    META, PASSAGES, PEOPLE, PUNCHES, Place, RECORD_V1, STATE_KEY, State, TEMPLATES, name,
+    ACCESS, CROPS, EXTRA_KEY, Extra, FORMAT_KEY, FORMAT_VERSION, GALLERY_ID_BYTES, IMAGES, JOURNAL, Lines,
+    MAGIC, META, PASSAGES, PEOPLE, PUNCHES, Place, RECORD_V1, STATE_KEY, State, TEMPLATES, name,
 };
 use super::seal::Sealer;
 use super::txn::open_person;
@@ -84,6 +85,7 @@ impl Shared {
                 txn.open_table(JOURNAL)?;
                 create_extra(&txn, &self.sealer)?;
                 write_epochs(&txn, &self.sealer, None)?;
+                write_looks(&txn, &self.sealer, Lines::default())?;
                 write_state(&txn, &self.sealer, &State::default())?;
             }
             txn.commit()?;
@@ -152,6 +154,7 @@ impl Shared {
         };
         self.check_extra(&extra)?;
         self.epochs = self.load_epochs()?;
+        self.looks = self.load_looks()?;
         self.index = index;
         self.state = state;
         self.extra = extra;

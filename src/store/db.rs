@@ -9,7 +9,10 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
+};
 use std::{fmt, io};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
@@ -19,9 +22,11 @@ use super::backing::guarded;
 use super::epoch_record::{EpochsRecord, write_epochs};
 use super::error::{Result, StoreError, corrupt};
 use super::key::SealKey;
+use super::looks::write_looks;
 use super::medium::{FileMedium, Medium, Part};
-use super::schema::{Extra, GALLERY_ID_BYTES, State, name};
+use super::schema::{Extra, GALLERY_ID_BYTES, Lines, State, name};
 use super::seal::Sealer;
+use super::search::{self, Needle};
 use super::signed::Signer;
 use super::txn::{Draft, View};
 use ostiary_domain::{BootId, PersonId};
@@ -42,6 +47,9 @@ impl Default for Options {
         Self { cache_bytes: 12 << 20, journal_capacity: 200_000, create: true }
     }
 }
+
+/// Between two tries to change something while another change is under way.
+const SHORT: std::time::Duration = std::time::Duration::from_micros(500);
 
 /// Fewest events a journal is opened for.
 pub const MIN_JOURNAL: u64 = 64;
@@ -67,7 +75,12 @@ pub struct Store {
     pub(super) boot: BootId,
     opening: Opening,
     pub(super) signer: OnceLock<Signer>,
-    shared: RwLock<Shared>,
+    /// Events that wait to be confirmed, for whoever must not wait for the lock.
+    depth: AtomicU64,
+    rewriting: AtomicBool,
+    /// Held by whoever changes anything, for as long as the file is being written anew: readers go on meanwhile.
+    writers: Mutex<()>,
+    pub(super) shared: RwLock<Shared>,
 }
 
 impl fmt::Debug for Store {
@@ -79,6 +92,15 @@ impl fmt::Debug for Store {
     }
 }
 
+/// See [`Store::is_rewriting`].
+pub(super) struct Rewriting<'a>(&'a AtomicBool, #[expect(dead_code, reason = "held")] MutexGuard<'a, ()>);
+
+impl Drop for Rewriting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 pub(super) struct Shared {
     pub(super) sealer: Sealer,
     /// `None` after a failure of the disk, until it is opened again.
@@ -86,6 +108,7 @@ pub(super) struct Shared {
     pub(super) index: BTreeMap<PersonId, u64>,
     pub(super) state: State,
     pub(super) extra: Extra,
+    pub(super) looks: Lines,
     pub(super) epochs: Option<EpochsRecord>,
 }
 
@@ -115,6 +138,7 @@ impl Store {
             index: BTreeMap::new(),
             state: State::default(),
             extra: Extra::default(),
+            looks: Lines::default(),
             epochs: None,
         };
         if !options.create && medium.len(Part::Main)?.is_none() {
@@ -124,13 +148,48 @@ impl Store {
             return Err(StoreError::InUse(medium.name()));
         }
         let opening = shared.attach(&*medium, options)?;
-        Ok(Self { medium, options, boot, opening, signer: OnceLock::new(), shared: RwLock::new(shared) })
+        let depth = AtomicU64::new(shared.state.depth());
+        Ok(Self {
+            medium,
+            options,
+            boot,
+            opening,
+            signer: OnceLock::new(),
+            depth,
+            rewriting: AtomicBool::new(false),
+            writers: Mutex::new(()),
+            shared: RwLock::new(shared),
+        })
     }
 
     /// What opening had to do.
     #[must_use]
     pub const fn opening(&self) -> Opening {
         self.opening
+    }
+
+    /// Whether the file is being written anew, which takes seconds or minutes: whatever changes something waits for it.
+    #[must_use]
+    pub fn is_rewriting(&self) -> bool {
+        self.rewriting.load(Ordering::Relaxed)
+    }
+
+    /// Events that wait to be confirmed; never waits.
+    #[must_use]
+    pub fn depth(&self) -> u64 {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    /// Keeps all others from changing anything, and says so, until it is dropped.
+    pub(super) fn rewriting(&self) -> Rewriting<'_> {
+        let one = self.writers();
+        self.rewriting.store(true, Ordering::Relaxed);
+        Rewriting(&self.rewriting, one)
+    }
+
+    fn writers(&self) -> MutexGuard<'_, ()> {
+        // Nothing is kept in it that a panic could leave half done.
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of this start of the store.
@@ -141,8 +200,59 @@ impl Store {
 
     /// Runs one durable transaction: all of it is on the disk when this returns `Ok`.
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Draft<'_>) -> Result<T>) -> Result<T> {
+        let _one = self.writers();
         let mut guard = self.exclusive()?;
         self.write_with(&mut guard, work)
+    }
+
+    /// As [`Store::write`]; `None` while the file is being written anew.
+    pub(super) fn try_write<T>(&self, work: impl FnOnce(&mut Draft<'_>) -> Result<T>) -> Option<Result<T>> {
+        let _one = loop {
+            match self.writers.try_lock() {
+                Ok(one) => break one,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) if self.is_rewriting() => return None,
+                // Another change, of milliseconds.
+                Err(TryLockError::WouldBlock) => std::thread::park_timeout(SHORT),
+            }
+        };
+        Some(self.exclusive().and_then(|mut guard| self.write_with(&mut guard, work)))
+    }
+
+    /// Copies what is live into a fresh file, searches it for the needles, and puts it in the gallery's place. Readers
+    /// go on but for a moment at the end; the caller holds [`Store::rewriting`].
+    pub(super) fn rewrite(&self, needles: &[Needle]) -> Result<search::Count> {
+        self.medium.wipe(Part::Fresh)?;
+        self.medium.wipe(Part::Old)?;
+        let (state, copied) = {
+            let shared = self.memory();
+            let state = State { erasing: false, ..shared.state.clone() };
+            let copied = shared.copy_and_search(&*self.medium, self.options, &state, needles);
+            (state, copied)
+        };
+        let (fresh, found) = match copied {
+            Ok(done) => done,
+            Err(e) => {
+                // The gallery itself was only read. Makes room again where the disk was full; what cannot be
+                // removed now is removed at the next start.
+                let _ = self.medium.wipe(Part::Fresh);
+                if matches!(e, StoreError::Corrupt { .. }) {
+                    self.shared.write().unwrap_or_else(PoisonError::into_inner).detach();
+                }
+                return Err(e);
+            }
+        };
+        {
+            let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+            let promoted = self.medium.promote();
+            // Either file may be the gallery now if that failed, so the old one is closed in any case.
+            shared.detach();
+            promoted?;
+            shared.db = Some(fresh);
+            shared.state = state;
+        }
+        self.medium.wipe(Part::Old)?;
+        Ok(found)
     }
 
     pub(super) fn write_with<T>(
@@ -159,6 +269,7 @@ impl Store {
                 index: &shared.index,
                 state: shared.state.clone(),
                 extra: shared.extra.clone(),
+                looks: shared.looks,
                 epochs: shared.epochs.clone(),
                 boot: self.boot,
                 capacity: self.options.journal_capacity,
@@ -171,16 +282,20 @@ impl Store {
             if draft.extra != shared.extra {
                 write_extra(&txn, &shared.sealer, &draft.extra)?;
             }
+            if draft.looks != shared.looks {
+                write_looks(&txn, &shared.sealer, draft.looks)?;
+            }
             if draft.epochs != shared.epochs {
                 write_epochs(&txn, &shared.sealer, draft.epochs.as_ref())?;
             }
-            let Draft { state, extra, epochs, added, removed, .. } = draft;
+            let Draft { state, extra, looks, epochs, added, removed, .. } = draft;
             txn.commit()?;
-            Ok((out, state, extra, epochs, added, removed))
+            Ok((out, (state, extra, looks, epochs), added, removed))
         });
         match done {
-            Ok((out, state, extra, epochs, added, removed)) => {
-                (shared.state, shared.extra, shared.epochs) = (state, extra, epochs);
+            Ok((out, counters, added, removed)) => {
+                (shared.state, shared.extra, shared.looks, shared.epochs) = counters;
+                self.depth.store(shared.state.depth(), Ordering::Relaxed);
                 for id in removed {
                     shared.index.remove(&id);
                 }
@@ -273,8 +388,8 @@ fn read_in<T>(shared: &Shared, work: impl FnOnce(&View<'_>) -> Result<T>) -> Res
 impl Shared {
     /// One consistent state, through that transaction.
     pub(super) const fn view<'a>(&'a self, txn: &'a ReadTransaction) -> View<'a> {
-        let Self { sealer, index, state, extra, epochs, .. } = self;
-        View { txn, sealer, index, state, extra, epochs: epochs.as_ref() }
+        let Self { sealer, index, state, extra, looks, epochs, .. } = self;
+        View { txn, sealer, index, state, extra, looks: *looks, epochs: epochs.as_ref() }
     }
 
     pub(super) fn database(&self) -> Result<&Database> {

@@ -21,11 +21,12 @@ use super::db::{Options, Shared, Store};
 use super::documents::copy_documents;
 use super::epoch_record::write_epochs;
 use super::error::{Result, StoreError, corrupt};
+use super::looks::write_looks;
 use super::medium::{Medium, Part};
 use super::record::PersonRecord;
 use super::schema::{
-    ACCESS, CROPS, FORMAT_KEY, IMAGES, JOURNAL, META, NEXT, PASSAGES, PEOPLE, PUNCHES, Pair, Place, State,
-    TEMPLATES, name, pair_bytes,
+    ACCESS, CROPS, FORMAT_KEY, IMAGES, JOURNAL, LOOKS, META, NEXT, PASSAGES, PEOPLE, PUNCHES, Pair, Place,
+    State, TEMPLATES, name, pair_bytes,
 };
 use super::seal::{NONCE_BYTES, Sealer};
 use super::search::{self, Needle};
@@ -61,8 +62,8 @@ pub struct Receipt {
 impl Store {
     /// Deletes a person with everything that is kept, and proves it.
     ///
-    /// The cost is one copy of the gallery file, and as much free space is needed. The store answers nobody
-    /// meanwhile; matching works from memory and is not touched.
+    /// The cost is one copy of the gallery file, and as much free space is needed. Nothing can be changed meanwhile;
+    /// readers go on, and matching works from memory and is not touched.
     ///
     /// # Errors
     /// `NoSuchPerson`; `NotErased` when traces were found; `Io` or `Corrupt`. After an error of the disk the
@@ -70,19 +71,7 @@ impl Store {
     /// [`Store::finish_erasure`] or the next start finishes it.
     pub fn delete_person(&self, id: &PersonId, events: &[Event]) -> Result<Receipt> {
         self.erase(id, events, |draft, number, record| {
-            let everything: Vec<u64> = record.templates.iter().map(|(t, _)| *t).collect();
-            let mut gone = draft.take_templates(number, record, &everything)?;
-            gone.append(&mut draft.take_images(number, record)?);
-            let standing = draft.take_standing(number)?;
-            gone.extend(standing.iter().map(|sealed| Removed::new(Kind::Standing, sealed)));
-            let mut table = draft.txn.open_table(PEOPLE)?;
-            if let Some(value) = table.remove(number)? {
-                gone.push(Removed::new(Kind::Profile, value.value()));
-            }
-            drop(table);
-            draft.state.people -= 1;
-            draft.removed.push(id.clone());
-            Ok(gone)
+            draft.take_person(number, record, id).map(|(gone, _)| gone)
         })
     }
 
@@ -149,9 +138,10 @@ impl Store {
     /// # Errors
     /// When the disk still refuses, or a record is damaged.
     pub fn finish_erasure(&self) -> Result<()> {
-        let mut shared = self.exclusive()?;
-        if shared.state.erasing {
-            shared.rewrite(&*self.medium, self.options, &[])?;
+        let _busy = self.rewriting();
+        let due = self.exclusive()?.state.erasing;
+        if due {
+            self.rewrite(&[])?;
         }
         Ok(self.medium.wipe(Part::Old)?)
     }
@@ -162,10 +152,11 @@ impl Store {
         events: &[Event],
         take: impl FnOnce(&mut Draft<'_>, u64, &mut PersonRecord) -> Result<Vec<Removed>>,
     ) -> Result<Receipt> {
+        let _busy = self.rewriting();
         let mut shared = self.exclusive()?;
         let mut needles = Vec::new();
         let mut receipt = Receipt { person: id.to_string(), ..Receipt::default() };
-        self.write_with(&mut shared, |draft| {
+        let written = self.write_with(&mut shared, |draft| {
             let (number, mut record) =
                 draft.person(id)?.ok_or_else(|| StoreError::NoSuchPerson(id.clone()))?;
             let plain = [record.id.clone(), record.person()?.name.as_str().to_owned()];
@@ -188,16 +179,14 @@ impl Store {
             draft.state.revision += 1;
             draft.state.erasing = true;
             Ok(())
-        })?;
+        });
+        drop(shared);
+        written?;
         receipt.patterns = needles.len() as u64;
         // The commit has left the removed records in freed pages, so they must be found now.
         receipt.found_before = search::count(&*self.medium, Part::Main, &needles)?.distinct;
-        receipt.events_kept = shared.events_about(id)?;
-        let searched = shared.rewrite(&*self.medium, self.options, &needles).inspect_err(|e| {
-            if matches!(e, StoreError::Corrupt { .. }) {
-                shared.detach();
-            }
-        })?;
+        receipt.events_kept = self.events_about(id)?;
+        let searched = self.rewrite(&needles)?;
         receipt.bytes_searched = searched.bytes;
         receipt.occurrences = searched.occurrences;
         Ok(receipt)
@@ -205,7 +194,7 @@ impl Store {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Profile,
     Template,
     Crop,
@@ -217,14 +206,14 @@ enum Kind {
 }
 
 /// A removed record: which parts of its sealed bytes to look for.
-struct Removed {
-    kind: Kind,
-    needles: Vec<Needle>,
+pub(super) struct Removed {
+    pub(super) kind: Kind,
+    pub(super) needles: Vec<Needle>,
 }
 
 impl Removed {
     /// Beginning (the nonce), middle and end: random bytes, 24 each, that occur nowhere else.
-    fn new(kind: Kind, sealed: &[u8]) -> Self {
+    pub(super) fn new(kind: Kind, sealed: &[u8]) -> Self {
         let n = NONCE_BYTES;
         let (middle, end) = (sealed.len() / 2, sealed.len().saturating_sub(n));
         let starts = [1, middle, end];
@@ -234,6 +223,27 @@ impl Removed {
 }
 
 impl Draft<'_> {
+    /// Everything of a person, and the id and the name as texts to look for.
+    pub(super) fn take_person(
+        &mut self,
+        number: u64,
+        record: &mut PersonRecord,
+        id: &PersonId,
+    ) -> Result<(Vec<Removed>, Vec<Needle>)> {
+        let plain = [record.id.clone(), record.person()?.name.as_str().to_owned()];
+        let everything: Vec<u64> = record.templates.iter().map(|(t, _)| *t).collect();
+        let mut gone = self.take_templates(number, record, &everything)?;
+        gone.append(&mut self.take_images(number, record)?);
+        let standing = self.take_standing(number)?;
+        gone.extend(standing.iter().map(|sealed| Removed::new(Kind::Standing, sealed)));
+        if let Some(value) = self.txn.open_table(PEOPLE)?.remove(number)? {
+            gone.push(Removed::new(Kind::Profile, value.value()));
+        }
+        self.state.people -= 1;
+        self.removed.push(id.clone());
+        Ok((gone, plain.iter().filter_map(|text| search::plain_needle(text)).collect()))
+    }
+
     fn take_templates(
         &mut self,
         number: u64,
@@ -261,7 +271,7 @@ impl Draft<'_> {
         Ok(gone)
     }
 
-    fn take_images(&mut self, number: u64, record: &mut PersonRecord) -> Result<Vec<Removed>> {
+    pub(super) fn take_images(&mut self, number: u64, record: &mut PersonRecord) -> Result<Vec<Removed>> {
         let mut images = self.txn.open_table(IMAGES)?;
         let mut gone = Vec::new();
         for slot in record.images.drain(..) {
@@ -304,7 +314,7 @@ impl Shared {
         Ok(found)
     }
 
-    fn copy_and_search(
+    pub(super) fn copy_and_search(
         &self,
         medium: &dyn Medium,
         options: Options,
@@ -338,6 +348,9 @@ impl Shared {
             copy_numbers(&from, &txn, &self.sealer, PASSAGES, name::PASSAGES, extra.passages)?;
             let lines = extra.next_punch - extra.first_punch;
             copy_numbers(&from, &txn, &self.sealer, PUNCHES, name::PUNCHES, lines)?;
+            write_looks(&txn, &self.sealer, self.looks)?;
+            let looks = self.looks.next - self.looks.first;
+            copy_numbers(&from, &txn, &self.sealer, LOOKS, name::LOOKS, looks)?;
             txn.commit()?;
             // Gives the growth back that redb made ahead of need.
             fresh.compact()?;
@@ -348,14 +361,6 @@ impl Shared {
             return Err(StoreError::NotErased { occurrences: found.occurrences });
         }
         Ok((fresh, found))
-    }
-
-    fn events_about(&self, id: &PersonId) -> Result<u64> {
-        guarded(|| {
-            let txn = self.database()?.begin_read()?;
-            let view = self.view(&txn);
-            view.events_about(id).map(|events| events.len() as u64)
-        })
     }
 }
 

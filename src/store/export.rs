@@ -9,12 +9,11 @@ use serde::Serialize;
 
 use super::db::Store;
 use super::error::{Result, StoreError};
-use super::journal::rfc3339;
+use super::journal::{PIECE, rfc3339};
+use super::looks::Look;
 use super::punches::PunchLine;
-use super::record::Entry;
 use super::standing::Access;
-use super::txn::View;
-use ostiary_domain::{Exceptions, Person, PersonId, Utc};
+use ostiary_domain::{About, EventSeq, Exceptions, Person, PersonId, Utc};
 
 /// All that is held on one person. Pictures are standard base64 with padding.
 #[derive(Clone, Serialize)]
@@ -47,6 +46,9 @@ pub struct Export {
     pub punches: Vec<serde_json::Value>,
     /// Events of the journal about the person, as they are sent.
     pub events: Vec<serde_json::Value>,
+    /// Who was shown what of the person: lines of the audit log about them, and about several people whose ids lie
+    /// around theirs.
+    pub looks: Vec<serde_json::Value>,
 }
 
 /// On what ground the face is kept.
@@ -126,28 +128,38 @@ impl Store {
             out.last_passage = view.passage(number)?.map(|p| (p.side.name().to_owned(), rfc3339(p.at)));
             let lines = view.lines(0, usize::MAX)?.into_iter().filter(|line| line.person == *id);
             out.punches = lines.map(|line| punch_json(&line)).collect();
-            out.events = view
-                .events_about(id)?
+            out.looks = view
+                .looks_between(view.looks.first, view.looks.next)?
                 .iter()
-                // The text is our own and always JSON.
-                .filter_map(|entry| serde_json::from_str(&entry.json()).ok())
+                .filter(|look| look.about != About::Everybody && look.about.may_hold(id))
+                .map(look_json)
                 .collect();
             Ok(out)
         })
+        .and_then(|mut out| {
+            out.events = self.events_of(id)?;
+            Ok(out)
+        })
+    }
+
+    /// Every event kept that names the person, as it is sent. In pieces, so that a door at work writes meanwhile.
+    fn events_of(&self, id: &PersonId) -> Result<Vec<serde_json::Value>> {
+        let (mut out, mut next) = (Vec::new(), 1);
+        loop {
+            let batch = self.read_events(EventSeq(next), PIECE)?;
+            let Some(last) = batch.last() else { return Ok(out) };
+            next = last.seq.0 + 1;
+            let about = batch.iter().filter(|entry| entry.event.person.as_ref() == Some(id));
+            // The text is our own and always JSON.
+            out.extend(about.filter_map(|entry| serde_json::from_str(&entry.json()).ok()));
+        }
     }
 }
 
-impl View<'_> {
-    /// Every event kept that names the person.
-    pub(super) fn events_about(&self, id: &PersonId) -> Result<Vec<Entry>> {
-        let mut out = Vec::new();
-        let mut next = self.state.first_seq;
-        while next < self.state.next_seq {
-            let batch = self.entries(next, 256)?;
-            next += batch.len() as u64;
-            out.extend(batch.into_iter().filter(|entry| entry.event.person.as_ref() == Some(id)));
-        }
-        Ok(out)
+impl Store {
+    /// How many events kept name the person.
+    pub(super) fn events_about(&self, id: &PersonId) -> Result<u64> {
+        self.events_of(id).map(|events| events.len() as u64)
     }
 }
 
@@ -182,6 +194,7 @@ fn profile(person: &Person) -> Export {
         last_passage: None,
         punches: Vec::new(),
         events: Vec::new(),
+        looks: Vec::new(),
     }
 }
 
@@ -200,6 +213,17 @@ fn access_words(access: &Access) -> Vec<String> {
         marks.iter().filter(|(set, _)| *set).map(|(_, word)| (*word).to_owned()).collect();
     words.extend(mode.map(|m| format!("mode={}", m.name())));
     words
+}
+
+fn look_json(look: &Look) -> serde_json::Value {
+    serde_json::json!({
+        "number": look.number,
+        "time": rfc3339(look.at),
+        "who": look.who,
+        "what": look.what.name(),
+        "alone": matches!(look.about, About::One(_)),
+        "detail": look.detail,
+    })
 }
 
 fn punch_json(line: &PunchLine) -> serde_json::Value {

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
+use redb::ReadableTable as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -91,12 +92,6 @@ impl Store {
         EventSeq(self.memory().state.acked)
     }
 
-    /// Events that wait to be confirmed.
-    #[must_use]
-    pub fn depth(&self) -> u64 {
-        self.memory().state.depth()
-    }
-
     /// Reads every event kept and checks numbers, hashes and links up to the head that the counters hold.
     /// Returns how many there are.
     ///
@@ -111,36 +106,45 @@ impl Store {
     /// # Errors
     /// As there, and `BadSignature`.
     pub fn verify_signed(&self, key: Option<&[u8; 32]>) -> Result<u64> {
-        self.read(|view| {
-            let (mut previous, mut count) = (None, 0_u64);
-            let mut next = view.state.first_seq;
-            while next < view.state.next_seq {
-                let batch = view.entries(next, 256)?;
-                for entry in &batch {
-                    let follows = previous.is_none_or(|hash| hash == entry.prev_hash);
-                    if !follows || entry.hash != chain_hash(&canonical_body(entry)) {
-                        return Err(StoreError::BrokenChain(entry.seq));
-                    }
-                    if let (Some(key), Some(signature)) = (key, &entry.signature)
-                        && !holds(key, entry.seq.0, &entry.hash, signature)
-                    {
-                        return Err(StoreError::BadSignature(entry.seq));
-                    }
-                    previous = Some(entry.hash);
-                    count += 1;
-                    next = entry.seq.0 + 1;
-                }
-                if batch.is_empty() {
-                    return Err(StoreError::BrokenChain(EventSeq(next)));
-                }
+        // In pieces, so that a door at work writes its events meanwhile: the journal only grows, and loses its oldest.
+        let (mut previous, mut count) = (None, 0_u64);
+        let (mut next, end, head) =
+            self.read(|view| Ok((view.state.first_seq, view.state.next_seq, view.state.head)))?;
+        while next < end {
+            let (batch, first) = self.read(|view| Ok((view.entries(next, PIECE)?, view.state.first_seq)))?;
+            if first > next {
+                // What was to be read was the oldest and went: it begins anew behind it.
+                previous = None;
+                next = first;
             }
-            if previous.is_some_and(|hash| hash != view.state.head) {
-                return Err(StoreError::BrokenChain(view.state.newest()));
+            let from = next;
+            for entry in batch.iter().filter(|entry| (from..end).contains(&entry.seq.0)) {
+                let follows = previous.is_none_or(|hash| hash == entry.prev_hash);
+                if !follows || entry.hash != chain_hash(&canonical_body(entry)) {
+                    return Err(StoreError::BrokenChain(entry.seq));
+                }
+                if let (Some(key), Some(signature)) = (key, &entry.signature)
+                    && !holds(key, entry.seq.0, &entry.hash, signature)
+                {
+                    return Err(StoreError::BadSignature(entry.seq));
+                }
+                previous = Some(entry.hash);
+                count += 1;
+                next = entry.seq.0 + 1;
             }
-            Ok(count)
-        })
+            if batch.is_empty() && next < end {
+                return Err(StoreError::BrokenChain(EventSeq(next)));
+            }
+        }
+        if previous.is_some_and(|hash| hash != head) {
+            return Err(StoreError::BrokenChain(EventSeq(end - 1)));
+        }
+        Ok(count)
     }
 }
+
+/// Events read in one piece by whoever reads all of them.
+pub(super) const PIECE: usize = 1_024;
 
 impl Draft<'_> {
     /// Adds events to this transaction.
@@ -204,6 +208,17 @@ impl Draft<'_> {
             self.push(&gap, false)?;
         }
         Ok(())
+    }
+}
+
+impl Draft<'_> {
+    /// When the event of that number happened.
+    pub(super) fn event_time(&self, seq: u64) -> Result<Utc> {
+        let table = self.txn.open_table(JOURNAL)?;
+        let sealed = table.get(seq)?.ok_or_else(|| corrupt(name::JOURNAL, format!("event {seq} is gone")))?;
+        let place = Place { table: name::JOURNAL, key: &seq.to_be_bytes() };
+        let (version, plain) = self.sealer.open(&place, sealed.value())?;
+        Ok(decode_entry(version, &plain)?.0.event()?.at.utc)
     }
 }
 

@@ -249,19 +249,10 @@ impl Store {
                 }
                 let (_, record) =
                     view.person(id)?.ok_or_else(|| corrupt(name::PEOPLE, "a record is gone"))?;
-                let person = record.person()?;
-                let passes = filter.status.is_none_or(|s| s == person.status)
-                    && filter
-                        .collection
-                        .as_deref()
-                        .is_none_or(|c| person.collections.iter().any(|own| own.as_str() == c))
-                    && needle.as_deref().is_none_or(|n| {
-                        person.name.to_lowercase().contains(n) || id.as_str().to_lowercase().contains(n)
-                    });
-                if passes {
+                if all || record.passes(filter, needle.as_deref()) {
                     found.total += 1;
                     if on_page {
-                        found.people.push(person);
+                        found.people.push(record.person()?);
                         found.held.push(record.held());
                     }
                 }

@@ -105,18 +105,12 @@ impl Store {
     /// # Errors
     /// As [`Store::append`]; what is tried again then is not written twice as far as punches go.
     pub fn append_records(&self, records: &[Record]) -> Result<()> {
-        self.write(|draft| {
-            for record in records {
-                match record {
-                    Record::Event(event) => {
-                        draft.append(std::slice::from_ref(event))?;
-                    }
-                    Record::Passage(id, passage) => draft.put_passage(id, *passage)?,
-                    Record::Punch { punch, door, same_s } => draft.punch(punch, *door, *same_s)?,
-                }
-            }
-            Ok(())
-        })
+        self.write(|draft| draft.take_records(records))
+    }
+
+    /// As [`Store::append_records`]; `None`, and nothing written, while the file is being written anew.
+    pub fn try_append_records(&self, records: &[Record]) -> Option<Result<()>> {
+        self.try_write(|draft| draft.take_records(records))
     }
 
     /// Adds a correction with its event; gives its number.
@@ -182,32 +176,26 @@ impl Store {
         let extra = &self.memory().extra;
         extra.next_punch - extra.first_punch
     }
-
-    /// Removes the lines written before `before`; answers how many.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn drop_punches(&self, before: Utc) -> Result<u64> {
-        self.write(|draft| {
-            let first = draft.extra.first_punch;
-            while draft.extra.first_punch < draft.extra.next_punch {
-                let number = draft.extra.first_punch;
-                if draft.line(number)?.written >= before {
-                    break;
-                }
-                draft.txn.open_table(PUNCHES)?.remove(number)?;
-                draft.extra.first_punch += 1;
-            }
-            Ok(draft.extra.first_punch - first)
-        })
-    }
 }
 
 impl Draft<'_> {
+    fn take_records(&mut self, records: &[Record]) -> Result<()> {
+        for record in records {
+            match record {
+                Record::Event(event) => {
+                    self.append(std::slice::from_ref(event))?;
+                }
+                Record::Passage(id, passage) => self.put_passage(id, *passage)?,
+                Record::Punch { punch, door, same_s } => self.punch(punch, *door, *same_s)?,
+            }
+        }
+        Ok(())
+    }
+
     fn punch(&mut self, punch: &Punch, door: DoorId, same_s: u32) -> Result<()> {
         let first = self.extra.first_punch.max(self.extra.next_punch.saturating_sub(LOOK_BACK));
         for number in (first..self.extra.next_punch).rev() {
-            let line = self.line(number)?;
+            let line = self.punch_line(number)?;
             let apart = punch.at.utc.0.abs_diff(line.at.0);
             if line.person == punch.person
                 && line.source != PunchSource::Manual
@@ -265,19 +253,19 @@ impl Draft<'_> {
         if number < self.extra.first_punch || number >= self.extra.next_punch {
             return Err(no());
         }
-        let line = self.line(number)?;
+        let line = self.punch_line(number)?;
         if line.person != *person || line.kind.is_none() {
             return Err(no());
         }
         for later in number + 1..self.extra.next_punch {
-            if self.line(later)?.voids == Some(number) {
+            if self.punch_line(later)?.voids == Some(number) {
                 return Err(no());
             }
         }
         Ok(())
     }
 
-    fn line(&self, number: u64) -> Result<PunchLine> {
+    pub(super) fn punch_line(&self, number: u64) -> Result<PunchLine> {
         let table = self.txn.open_table(PUNCHES)?;
         let sealed = table.get(number)?.ok_or_else(|| corrupt(name::PUNCHES, "a line is gone"))?;
         line_of(self.sealer, number, sealed.value())

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::error::{Result, StoreError, corrupt};
-use super::people::Held;
+use super::people::{Filter, Held};
 use super::schema::{RECORD_SIGNED, RECORD_V1, name};
 use ostiary_domain::{
     BootId, ClockTrust, Consent, DenyReason, DoorId, Embedding, Event, EventKind, EventSeq, GrantCause,
@@ -86,6 +86,14 @@ impl PersonRecord {
 
     pub(super) fn person_id(&self) -> Result<PersonId> {
         PersonId::from_str(&self.id).map_err(|e| corrupt(name::PEOPLE, e.to_string()))
+    }
+
+    /// Whether the person is one of those asked for; `needle` is the text of the filter in lower case.
+    pub(super) fn passes(&self, filter: &Filter, needle: Option<&str>) -> bool {
+        filter.status.is_none_or(|s| s.name() == self.status)
+            && filter.collection.as_deref().is_none_or(|c| self.collections.iter().any(|own| own == c))
+            && needle
+                .is_none_or(|n| self.name.to_lowercase().contains(n) || self.id.to_lowercase().contains(n))
     }
 
     pub(super) fn crops(&self) -> usize {

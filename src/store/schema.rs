@@ -20,6 +20,8 @@
 //! a      person number:u64          sealed AccessRecord: exceptions and hashes of PINs
 //! b      person number:u64          sealed PassageRecord: where the person went last
 //! k      line number:u64            sealed PunchRecord of the attendance book
+//! m      "looks"                    sealed Lines: oldest and next number of the audit log; absent in a gallery older than it
+//! l      line number:u64            sealed LookRecord of the audit log
 //! ```
 //!
 //! Keys are numbers from counters that are never used twice. No id, no name and nothing derived from them stands
@@ -68,11 +70,14 @@ pub(super) const ACCESS: TableDefinition<'static, u64, &[u8]> = TableDefinition:
 pub(super) const PASSAGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("b");
 pub(super) const PUNCHES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("k");
 
+pub(super) const LOOKS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("l");
+
 pub(super) const NEXT: TableDefinition<'static, Pair, &[u8]> = TableDefinition::new("n");
 
 pub(super) const EPOCHS_KEY: &str = "epochs";
 pub(super) const EXTRA_KEY: &str = "extra";
 pub(super) const FORMAT_KEY: &str = "format";
+pub(super) const LOOKS_KEY: &str = "looks";
 pub(super) const STATE_KEY: &str = "state";
 
 /// Where a record stands: the words for errors and for the associated data.
@@ -95,6 +100,7 @@ pub(super) mod name {
     pub(crate) const ACCESS: &str = "access";
     pub(crate) const PASSAGES: &str = "passages";
     pub(crate) const PUNCHES: &str = "punches";
+    pub(crate) const LOOKS: &str = "looks";
 }
 
 /// The bytes of a two-part key in associated data.
@@ -121,6 +127,21 @@ pub(super) struct Extra {
 impl Default for Extra {
     fn default() -> Self {
         Self { access: 0, passages: 0, first_punch: 1, next_punch: 1, last_written: i64::MIN }
+    }
+}
+
+/// The numbers of the audit log's lines, written with every transaction that changes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lines {
+    /// Oldest line kept.
+    pub(super) first: u64,
+    /// Next line's number.
+    pub(super) next: u64,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { first: 1, next: 1 }
     }
 }
 

@@ -16,9 +16,15 @@ pub(super) const MIN_NEEDLE: usize = 6;
 
 /// Texts of redb's and our own that stand in every gallery file, an empty one too. Names of redb's tables follow
 /// each other without a gap, in this order.
-const IN_EVERY_FILE: [&str; 16] = [
+const IN_EVERY_FILE: [&str; 21] = [
     "redb",
-    "extraformatstateOSTIARY",
+    // Our own documents (`documents`) and keys: those of a gallery in use.
+    "doc/accounts",
+    "doc/collections",
+    "doc/identity",
+    "doc/rules",
+    "doc/tokens",
+    "extraformatlooksstateOSTIARY",
     "AllocatorStateKey",
     "DynamicCollection",
     "InternalTableDefinition",
@@ -33,7 +39,7 @@ const IN_EVERY_FILE: [&str; 16] = [
     "persistent_savepoints",
     "system_pages_unreachable",
     // Our own tables, of one letter each (schema.rs).
-    "abcijkmnpt",
+    "abcijklmnpt",
 ];
 
 /// A text in clear as a needle; `None` when it is too short to mean anything, or stands in every gallery file.

@@ -11,7 +11,7 @@ use super::attach::write_state;
 use super::epoch_record::EpochsRecord;
 use super::error::{Result, corrupt};
 use super::record::{PersonRecord, decode};
-use super::schema::{Extra, PEOPLE, Pair, Place, RECORD_V1, State, name, pair_bytes};
+use super::schema::{Extra, Lines, PEOPLE, Pair, Place, RECORD_V1, State, name, pair_bytes};
 use super::seal::Sealer;
 use super::signed::Signer;
 use ostiary_domain::{BootId, PersonId};
@@ -23,6 +23,7 @@ pub(super) struct Draft<'a> {
     pub(super) index: &'a BTreeMap<PersonId, u64>,
     pub(super) state: State,
     pub(super) extra: Extra,
+    pub(super) looks: Lines,
     pub(super) epochs: Option<EpochsRecord>,
     pub(super) boot: BootId,
     pub(super) capacity: u64,
@@ -89,6 +90,7 @@ pub(super) struct View<'a> {
     pub(super) index: &'a BTreeMap<PersonId, u64>,
     pub(super) state: &'a State,
     pub(super) extra: &'a Extra,
+    pub(super) looks: Lines,
     pub(super) epochs: Option<&'a EpochsRecord>,
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use ostiary::domain::{
     ClockTrust, DoorId, Event, EventKind, EventSeq, Mono, Now, Punch, PunchKind, PunchSource, Utc,
 };
-use ostiary::store::{Correction, Options, Record, Store, StoreError};
+use ostiary::store::{Correction, Expired, Expiry, Options, Record, Store, StoreError};
 
 use crate::common::{event, id, key, noise, person, place};
 
@@ -88,7 +88,9 @@ fn a_month_is_found_whatever_the_clock_did_and_old_lines_go() {
     // The fourth was written after the clock had been set back.
     assert_eq!(since(2), [3, 4, 5]);
     assert_eq!(since(50), [0_u64; 0]);
-    assert_eq!(store.drop_punches(Utc(T + 2 * day * 1_000)).unwrap(), 2);
+    let due = Expiry { punches: Some(Utc(T + 2 * day * 1_000)), ..Expiry::default() };
+    let told = |_: &Expired| vec![event(EventKind::ConfigChanged, 9)];
+    assert_eq!(store.expire(&due, told).unwrap().punches, 2);
     assert_eq!((store.punch_count(), since(0)), (3, vec![3, 4, 5]));
     drop(store);
     let store = place.open();

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod attendance;
+mod busy;
 mod common;
 mod damage;
 mod disk;
 mod epochs;
 mod erasure;
+mod expiry;
 mod gallery;
 mod keys;
 mod kill;
