@@ -10,7 +10,7 @@ OSTIARY := $(CARGO_TARGET_DIR)/debug/ostiary
 # Arguments for the program: make demo ARGS="--help"
 ARGS ?=
 
-.PHONY: help bootstrap build demo kiosk-demo test chaos fleet-load fuzz kernels-long fuzz-models miri test-aarch64 test-aarch64-product board-test board-cuts package count-aarch64 check fmt clippy deny bench evaluate clean
+.PHONY: help bootstrap build demo kiosk-demo test chaos fleet-load scale fuzz kernels-long fuzz-models miri test-aarch64 test-aarch64-product board-test board-cuts package count-aarch64 check fmt clippy deny bench evaluate clean
 
 help: ## This text
 	@echo "Ostiary: firmware for a face-recognition door"
@@ -40,6 +40,9 @@ chaos: bootstrap ## Kill the program 200 times at its work with a real broker an
 
 fleet-load: bootstrap ## 1,000 simulated doors at a real Mosquitto: latency, loss, and the broker killed (three minutes)
 	@OSTIARY_DOORS=$${OSTIARY_DOORS:-1000} OSTIARY_LOAD_S=$${OSTIARY_LOAD_S:-60} scripts/test --test mqtt a_fleet_of_doors -- --nocapture
+
+scale: bootstrap ## 50,000 people and 1,000,000 events: start, search, lists, exports, pages, memory (minutes; docs/scale.md)
+	@cargo test --locked --test scale -- --ignored --nocapture
 
 fuzz: bootstrap ## Hostile payloads and bodies, 100,000 cases a property (PROPTEST_CASES for more)
 	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked -p ostiary-link -- hostile whatever noise no_changed_bit nothing_grows

@@ -27,7 +27,7 @@ use super::cli::{
     AccountsCommand, Command, Common, DoorCommand, EnrollArgs, EventsCommand, PersonsCommand, TokensCommand,
 };
 use super::commands::{Desk, House, LazyEyes};
-use super::config::Config;
+use super::config::{Config, Settings};
 use super::epochs::{self, Sets};
 use super::out::Out;
 use super::recognition::Recognition;
@@ -120,11 +120,9 @@ pub(super) fn desk(common: &Common) -> Result<Desk, AppError> {
         recognition: Arc::new(Recognition::load(&store, open_set, model)?.of_set(&set)),
         store,
         clock,
-        keep: config.keep,
         data: common.data.clone(),
         door_id: door,
-        settings: Config::settings_over(common.config.as_deref(), &common.data)?,
-        config: common.config.clone(),
+        settings: Arc::new(Settings::of(common.config.as_deref(), &common.data, &config)?),
         booth: None,
         window: None,
         sets: Some(Arc::clone(&sets)),
@@ -159,12 +157,21 @@ fn request(command: Command) -> Result<wire::Command, AppError> {
             wire::Command::ListPersons(PersonQuery { page, limit, ..PersonQuery::default() })
         }
         Command::Persons(PersonsCommand::Show { id }) => wire::Command::GetPerson(id),
-        Command::Persons(PersonsCommand::Delete { id }) => wire::Command::DeletePerson(id),
+        Command::Persons(PersonsCommand::Delete { id, consent_withdrawn: true }) => {
+            wire::Command::WithdrawConsent(id)
+        }
+        Command::Persons(PersonsCommand::Delete { id, consent_withdrawn: false }) => {
+            wire::Command::DeletePerson(id)
+        }
         Command::Persons(PersonsCommand::Export { id, .. }) => wire::Command::ExportPerson(id),
         Command::Events(EventsCommand::List { from, limit }) => {
             wire::Command::ListEvents(EventQuery { from, limit, ..EventQuery::default() })
         }
         Command::Events(EventsCommand::Verify { .. }) => wire::Command::VerifyEvents,
+        Command::Expire => wire::Command::Expire,
+        Command::Audit { person, who, before, limit } => {
+            wire::Command::ListAudit(wire::AuditQuery { before, limit, person, who })
+        }
         Command::Door(order) => wire::Command::Door(match order {
             DoorCommand::State => DoorOrder::State,
             DoorCommand::Open => DoorOrder::Open,
@@ -300,6 +307,11 @@ fn print(reply: Reply, export_to: Option<&Path>, out: &mut Out) -> Result<Answer
             out.line(format_args!("the chain holds over {events} events, and every signature is by {key}"))?;
             if out.json() {
                 out.document(&serde_json::json!({ "chain": "whole", "events": events, "key": key }))?;
+            }
+        }
+        Reply::Audit(page) => {
+            for look in page.looks {
+                out.result(&look)?;
             }
         }
         Reply::Status(r) => out.result(&*r)?,

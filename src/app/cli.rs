@@ -92,6 +92,23 @@ pub enum Command {
     /// Make, list, reset and remove the accounts with which people sign in at the console.
     #[command(subcommand)]
     Accounts(AccountsCommand),
+    /// Show who looked at what of the people kept here, newest first.
+    Audit {
+        /// Only looks that may have shown that person.
+        #[arg(long, value_name = "ID")]
+        person: Option<String>,
+        /// Only looks of that caller, as the log names them: board, account marta, key 0123456789ab.
+        #[arg(long, value_name = "CALLER")]
+        who: Option<String>,
+        /// Only lines with lower numbers.
+        #[arg(long, value_name = "NUMBER")]
+        before: Option<u64>,
+        /// At most so many (1 to 1000).
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Remove now what has grown too old by the configuration, [retention], and prove it.
+    Expire,
     /// Say who may pass which door when, and why.
     #[command(subcommand)]
     Access(AccessCommand),
@@ -223,6 +240,9 @@ pub enum PersonsCommand {
     Delete {
         /// The person.
         id: String,
+        /// Because the person withdrew consent: the journal says so.
+        #[arg(long)]
+        consent_withdrawn: bool,
     },
     /// Write all that is held on one person as JSON.
     Export {
@@ -314,7 +334,7 @@ pub enum TokensCommand {
         /// What it is for, as in "time clock at the back door".
         #[arg(long)]
         name: String,
-        /// What it allows: search, enroll, onetoN, persons, admin, door, events, scores, attendance; separated by commas.
+        /// What it allows: search, enroll, onetoN, persons, admin, door, events, scores, attendance, audit; separated by commas.
         #[arg(long, value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         /// The last moment it is good, as in 2027-11-21 (end of that day, UTC) or 2027-11-21T18:00:00Z.

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod attendance;
+pub mod audit;
 pub mod booth;
 pub mod cli;
 pub mod commands;
@@ -20,6 +21,7 @@ pub mod models;
 pub mod out;
 pub mod pipeline;
 pub mod recognition;
+pub mod retention;
 pub mod rules;
 pub mod standings;
 pub mod supervisor;
@@ -169,7 +171,7 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
             std::process::exit(i32::from(code));
         }
         Command::Evaluate(args) => {
-            let config = Config::read(common.config.as_deref())?;
+            let config = Config::read_over(common.config.as_deref(), &common.data)?;
             let models = wiring::Models::find(&config)?.beside(&common.data);
             if args.compare.is_empty() {
                 evaluate::run(&args, &models, &config, out)?;
@@ -181,7 +183,7 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         Command::Models(command) => models::run(common, &command, out),
         Command::Doctor(args) => doctor::run(common, &args, out),
         Command::Config(ConfigCommand::Check { board, here }) => {
-            Config::read(common.config.as_deref())?;
+            Config::read_over(common.config.as_deref(), &common.data)?;
             let board = board.as_deref().map(Board::read).transpose()?;
             let wrong = board.filter(|_| here).map(|board| wiring::here(&board)).unwrap_or_default();
             if !wrong.is_empty() {
@@ -246,6 +248,8 @@ fn dispatch(cli: Cli, out: &mut Out) -> Result<Answer, AppError> {
         | Command::Attendance(_)
         | Command::Door(_)
         | Command::Accounts(_)
+        | Command::Audit { .. }
+        | Command::Expire
         | Command::Tokens(_)
         | Command::Status => ask::run(common, cli.command, out),
     }

@@ -14,7 +14,7 @@ use crate::ports::Clock;
 
 use super::cli::{Common, RunArgs};
 use super::commands::House;
-use super::config::{Board, Config};
+use super::config::{Board, Config, Settings};
 use super::epochs::{self, Sets};
 use super::out::Out;
 use super::pipeline::{self, Hands, Journal, Keeper, Parts, Summary};
@@ -71,11 +71,9 @@ pub(super) fn run(common: &Common, args: &RunArgs, out: &mut Out) -> Result<Answ
         store: Arc::clone(&store),
         recognition: Arc::clone(&recognition),
         clock: Arc::clone(&clock),
-        keep: config.keep,
         data: common.data.clone(),
         door_id: DOOR,
-        settings: Config::settings_over(common.config.as_deref(), &common.data)?,
-        config: common.config.clone(),
+        settings: Arc::new(Settings::of(common.config.as_deref(), &common.data, &config)?),
         booth: None,
         window: None,
         sets: Some(sets),

@@ -52,11 +52,13 @@ impl Done {
 pub(crate) struct Ostiary {
     folder: tempfile::TempDir,
     models: Option<PathBuf>,
+    /// Instead of one in the scratch folder.
+    data: Option<PathBuf>,
 }
 
 impl Ostiary {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a scratch folder"), models: None }
+        Self { folder: tempfile::tempdir().expect("a scratch folder"), models: None, data: None }
     }
 
     /// With networks.
@@ -70,7 +72,12 @@ impl Ostiary {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
+    }
+
+    /// Keeps the data folder there, so that the next run finds it.
+    pub(crate) fn keep_in(&mut self, folder: PathBuf) {
+        self.data = Some(folder);
     }
 
     /// Writes a file into the scratch folder and gives its path.

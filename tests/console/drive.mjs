@@ -1,93 +1,11 @@
 // What an office manager does on a first day, in headless Chromium; every page is photographed and looked through by axe.
-// Started by main.rs, which says where the door is; ends with "all done", or with what was not as it should be.
+// Started by main.rs; ends with "all done", or with what was not as it should be.
 
-import { createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const { TOOLS, BASE, CODE, FILM, LOOK, SHOTS } = process.env;
-const load = createRequire(join(TOOLS, 'x.js'));
-const puppeteer = load('puppeteer-core');
-const axe = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
-const PASSWORD = 'four calm green words';
-const DESK = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
-
-const browser = await puppeteer.launch({
-  executablePath: '/usr/bin/chromium',
-  headless: true,
-  acceptInsecureCerts: true,
-  args: ['--no-sandbox', '--disable-gpu', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
-    `--use-file-for-fake-video-capture=${FILM}`, '--lang=en-GB', '--force-color-profile=srgb'],
-});
-const page = await browser.newPage();
-await page.setViewport(DESK);
-page.setDefaultTimeout(40_000);
-if (process.env.PAGES) {
-  // For whoever changes a page: files as they are on the disk, without building the program.
-  await page.setRequestInterception(true);
-  page.on('request', (request) => {
-    const name = new URL(request.url()).pathname.match(/^\/console\/([a-z_]+\.(js|css))$/);
-    if (!name) request.continue();
-    else request.respond({ contentType: name[2] === 'js' ? 'text/javascript' : 'text/css', body: readFileSync(join(process.env.PAGES, name[1])) });
-  });
-}
-const complaints = [];
-page.on('console', (message) => {
-  // Refusals that the page itself tells of are no faults of the page.
-  if (message.type() === 'error' && !message.text().includes('status of')) complaints.push(message.text());
-});
-page.on('pageerror', (error) => complaints.push(String(error)));
-
-const say = (text) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`);
-const fail = (text) => { throw new Error(text); };
-
-/** RFC 6238. */
-function totp(key, ahead = 0) {
-  let bits = '';
-  for (const c of key.replace(/\s/g, '')) bits += 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0');
-  const secret = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)));
-  const step = Buffer.alloc(8);
-  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + ahead));
-  const hash = createHmac('sha1', secret).update(step).digest();
-  const at = hash[19] & 15;
-  return String((hash.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
-
-const text = (words) => page.waitForFunction((w) => document.body.innerText.includes(w), {}, words);
-const named = (label) => page.locator(`::-p-aria([name="${label}"])`);
-const press = (label) => page.locator(`::-p-xpath(//*[self::button or self::a or self::summary][normalize-space()="${label}"])`).click();
-const inDialog = (label) => page.locator(`::-p-xpath(//dialog//button[normalize-space()="${label}"])`).click();
-const type = async (label, value) => { const input = await page.waitForSelector(`::-p-xpath(//label[span[normalize-space()="${label}"]]//*[self::input or self::textarea])`); await input.click({ count: 3 }); await input.type(value); return input; };
-const pick = async (label, value) => { const input = await page.waitForSelector(`::-p-xpath(//label[span[normalize-space()="${label}"]]//select)`); await input.select(value); };
-
-async function go(hash) {
-  await page.evaluate((h) => { location.hash = h; }, hash);
-  await page.waitForFunction(() => document.querySelector('h1') && !document.querySelector('.loading'));
-  await page.waitForNetworkIdle({ idleTime: 250, timeout: 4_000, concurrency: 3 }).catch(() => {});
-}
-
-/** A picture at both widths, and no serious fault of accessibility in light or dark. */
-async function look(name, { axeToo = true } = {}) {
-  for (const theme of ['light', 'dark']) {
-    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
-    if (!axeToo) continue;
-    await page.evaluate(axe);
-    const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-    const serious = found.violations.filter((v) => ['serious', 'critical'].includes(v.impact));
-    if (serious.length) fail(`${name} (${theme}): ${serious.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`).join('\n')}`);
-    if (theme === 'dark') await page.screenshot({ path: join(SHOTS, `${name}-dark.png`) });
-  }
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
-  await page.screenshot({ path: join(SHOTS, `${name}-desk.png`) });
-  await page.setViewport(PHONE);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  await page.screenshot({ path: join(SHOTS, `${name}-phone.png`) });
-  await page.setViewport(DESK);
-  if (wide > 1) fail(`${name} is ${wide} pixels too wide for a phone`);
-  say(`looked at ${name}`);
-}
+import { BASE, CODE, LOOK, PASSWORD, SHOTS, browser, complaints, fail, go, inDialog, look, named, page, pick, press, say, text, totp, type } from './browser.mjs';
+import { imported } from './imports.mjs';
+import { roles } from './roles.mjs';
 
 async function signedIn(secret) {
   // First of all the way in: what is wrong is said, what is right opens.
@@ -247,10 +165,48 @@ async function read() {
   say('read events, health, settings, keys, import');
 }
 
+/** Settings are changed while the door runs, and what needs a restart says so. */
+async function settled() {
+  await go('#/settings');
+  await type('Strike released', '99');
+  await named('Change door…').click();
+  await inDialog('Change');
+  await text('strike');
+  await page.waitForFunction(() => document.querySelector('dialog .note.bad'));
+  await look('settings-refused');
+  await inDialog('Cancel');
+  await type('Strike released', '7');
+  await named('Change door…').click();
+  await text('Strike released: 5 → 7');
+  await text('This holds from the next start of the door on.');
+  await look('settings-change');
+  await inDialog('Change');
+  await text('1 setting waits for a restart of the door: strike released');
+  await type('Who looked', '400');
+  await named('Change how long it is kept…').click();
+  await text('This holds at once.');
+  await inDialog('Change');
+  await text('Changed, and in force.');
+  await press('Remove now what is due…');
+  await inDialog('Remove');
+  await text('Nothing was due');
+  await inDialog('Close');
+  await look('settings-changed');
+  const stray = await page.evaluate(async () => {
+    const { csrf } = await (await fetch('/console/session')).json();
+    const put = (body) => fetch('/v1/config', { method: 'PUT', headers: { 'x-csrf-token': csrf, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    const refused = await put({ http: { clear: true } });
+    return [refused.status, (await refused.json()).message];
+  });
+  if (stray[0] !== 400 || !stray[1].includes('at the board')) fail(`settings took more than they may: ${stray}`);
+  say('settings changed, refused and explained');
+}
+
 async function erased() {
   await go('#/person/visitor-1');
-  await press('Erase this person…');
-  await inDialog('Erase');
+  await press('Consent withdrawn…');
+  await text('withdraws consent?');
+  await inDialog('Withdraw and erase');
   await text('Traces left');
   const left = await page.evaluate(() => [...document.querySelectorAll('dialog dt')].find((t) => t.textContent === 'Traces left').nextSibling.textContent);
   if (left !== '0') fail(`${left} traces left`);
@@ -302,9 +258,12 @@ try {
   await ruled();
   await attended();
   await read();
+  await settled();
+  await imported();
   await erased();
   await enrolledAtTheDoor();
   await out(secret);
+  await roles();
   if (complaints.length) fail(`the browser complains: ${complaints.join('\n')}`);
   say('all done');
 } catch (error) {

@@ -11,10 +11,11 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::settings::refused;
 use super::{Desk, OrRefuse as _};
-use crate::app::config::{Config, keep};
+use crate::app::config::Changed;
 use crate::app::models;
 use crate::app::wiring::MODELS_FOLDER;
 use crate::domain::EventKind;
@@ -25,20 +26,23 @@ use crate::link::wire::{Caller, Code, Document, ModelPart, Refusal, Reply};
 const PART: usize = 1 << 20;
 
 impl Desk {
-    /// Lays a change over the settings; they are in force from the next start on.
+    /// Lays a change over the settings; what is kept and for how long holds at once, the rest from the next start on.
     pub(super) fn put_config(&self, caller: &Caller, change: &str) -> Result<Reply, Refusal> {
         let _changing = self.changing();
-        let (file, data) = (self.house.config.as_deref(), &self.house.data);
-        let patched =
-            Config::patched(file, data, change).map_err(|why| Refusal::new(Code::InvalidParameter, why))?;
-        keep(data, &patched)
-            .map_err(|e| Refusal::new(Code::Storage, format!("the settings cannot be kept: {e}")))?;
+        let Changed { now, at_start, settings } =
+            self.house.settings.change(change).map_err(|e| refused(&e))?;
+        let keys: Vec<&String> = now.iter().chain(&at_start).collect();
         let event = self.event(EventKind::ConfigChanged);
-        let event = event.with(format_args!("settings by {}: {}", caller.name, patched.keys.join(" ")));
+        let named: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
+        let event = event.with(format_args!("settings by {}: {}", caller.name, named.join(" ")));
         self.house.store.append(&[event]).or_refuse()?;
-        let settings: Value = serde_json::from_str(&patched.settings).unwrap_or(Value::Null);
-        let said =
-            json!({ "changed": patched.keys, "in_force": "from the next start on", "settings": settings });
+        let said = json!({
+            "changed": keys,
+            "in_force": if at_start.is_empty() { "now" } else { "from the next start on" },
+            "now": now,
+            "at_start": at_start,
+            "settings": settings,
+        });
         Ok(Reply::Document(Document(said.to_string())))
     }
 

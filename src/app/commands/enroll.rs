@@ -255,14 +255,13 @@ impl Desk {
         let Some(embedding) = examined.embedding.clone().filter(|_| examined.reasons.is_empty()) else {
             return Ok(row(explained(examined)));
         };
+        let keep = self.house.settings.keep();
         let crop = examined
             .aligned
             .as_ref()
-            .filter(|_| self.house.keep.crops)
+            .filter(|_| keep.crops)
             .map(|face| Crop { side: face.side() as u16, rgb: face.rgb().to_vec() });
-        let image = self
-            .house
-            .keep
+        let image = keep
             .images
             .then(|| kept(picture))
             .transpose()

@@ -68,7 +68,7 @@ impl Desk {
     pub fn adopt(&self, member: &Member) -> Result<(), Refusal> {
         let id = parse(&member.id)?;
         if member.gone {
-            return match self.delete_person(id.as_str()) {
+            return match self.delete_person(id.as_str(), format_args!("by the group")) {
                 Err(refusal) if refusal.code == Code::NotFound => Ok(()),
                 Err(refusal) => Err(refusal),
                 Ok(_) => Ok(()),

@@ -7,6 +7,7 @@
 //! changes people changes the gallery in memory before it answers; changes of people happen one after the other.
 
 mod accounts;
+mod audit;
 mod board;
 mod camera;
 mod collections;
@@ -16,6 +17,7 @@ mod look;
 mod models;
 mod people;
 mod rules;
+mod settings;
 mod status;
 mod tokens;
 mod watch;
@@ -34,7 +36,9 @@ use crate::store::{Store, StoreError};
 use crate::vision::{Examined, LiveRule, Purpose, Vision};
 
 use super::accounts::Accounts;
+use super::audit::{self as looks, Audit};
 use super::booth::Booth;
+use super::config::Settings;
 use super::epochs::Sets;
 use super::identity::Identity;
 use super::recognition::{ExamineError, Recognition, RecognitionError};
@@ -91,16 +95,12 @@ pub struct House {
     pub recognition: Arc<Recognition>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What is kept of an enrolment.
-    pub keep: Keep,
     /// The folder of gallery, journal and key.
     pub data: PathBuf,
     /// Which door events are about.
     pub door_id: DoorId,
-    /// Every setting in force, as JSON.
-    pub settings: String,
-    /// The configuration file, where one was named.
-    pub config: Option<PathBuf>,
+    /// Every setting in force, and those that may be changed.
+    pub settings: Arc<Settings>,
     /// The camera's work for commands; the running door has one.
     pub booth: Option<Arc<Booth>>,
     /// What the console sees of camera and display; the running door has one.
@@ -117,6 +117,8 @@ pub struct Desk {
     tokens: Tokens,
     accounts: Accounts,
     identity: Identity,
+    /// Who looked at what.
+    audit: Audit,
     /// Who watches the camera, and when that was told.
     told: Mutex<Vec<(String, Mono)>>,
     /// Held while a password is hashed.
@@ -150,6 +152,7 @@ impl Desk {
         let accounts = Accounts::load(Arc::clone(&house.store))?;
         let identity = Identity::new(Arc::clone(&house.store));
         house.store.sign_with(identity.signer()?);
+        let audit = Audit::new(Arc::clone(&house.store));
         Ok(Self {
             house,
             eyes,
@@ -157,6 +160,7 @@ impl Desk {
             tokens,
             accounts,
             identity,
+            audit,
             told: Mutex::default(),
             signing: Mutex::new(()),
             changes: Mutex::new(()),
@@ -195,7 +199,10 @@ impl Desk {
             Command::EnrolTemplate(import) => self.import(caller, &import),
             Command::GetPerson(id) => self.show_person(&id),
             Command::ListPersons(query) => self.list_persons(&query),
-            Command::DeletePerson(id) => self.delete_person(&id),
+            Command::DeletePerson(id) => self.delete_person(&id, format_args!("by {}", caller.name)),
+            Command::WithdrawConsent(id) => {
+                self.delete_person(&id, format_args!("consent withdrawn, by {}", caller.name))
+            }
             Command::DeleteImages(id) => self.delete_images(&id),
             Command::GetImage(id, index) => self.image(&id, index),
             Command::Names(ids) => self.names(&ids),
@@ -222,15 +229,18 @@ impl Desk {
             }
             Command::ListEvents(query) => self.list_events(&query),
             Command::VerifyEvents => self.verify_events(),
+            Command::ListAudit(query) => self.list_audit(&query),
             Command::Status => self.status(),
             Command::Door(order) => self.door_handle()?.order(order, &caller.name).map(Reply::Door),
             Command::Rules(command) => self.rules(caller, command),
             Command::UseModels(set) => self.use_models(&set),
             Command::GetConfig => {
-                Ok(Reply::Document(crate::link::wire::Document(self.house.settings.clone())))
+                Ok(Reply::Document(crate::link::wire::Document(self.house.settings.shown())))
             }
             Command::PutConfig(change) => self.put_config(caller, &change),
             Command::StageModel(part) => self.stage_model(&part),
+            Command::GetEditable => self.editable(),
+            Command::Expire => self.expire(&caller.name),
             Command::Accounts(command) => self.accounts_command(caller, command),
             Command::CreateToken(new) => self.create_token(&new),
             Command::ListTokens => Ok(Reply::Tokens(self.tokens.list(self.house.clock.now().utc))),
@@ -279,7 +289,12 @@ impl Operations for Desk {
         if let Some(scope) = command.scope().filter(|scope| !caller.may(*scope)) {
             return Err(Refusal::new(Code::Forbidden, format!("the scope {:?} is needed", scope.name())));
         }
-        self.dispatch(caller, command)
+        let intent = looks::intent(&command);
+        let reply = self.dispatch(caller, command)?;
+        if let Some(intent) = intent {
+            self.audit.note(caller, intent, &reply, self.house.clock.now()).or_refuse()?;
+        }
+        Ok(reply)
     }
 
     fn caller(&self, secret: &str) -> Option<Caller> {

@@ -52,15 +52,16 @@ impl Desk {
         Ok(Reply::Person(Box::new(view)))
     }
 
-    pub(super) fn delete_person(&self, id: &str) -> Result<Reply, Refusal> {
+    pub(super) fn delete_person(&self, id: &str, why: std::fmt::Arguments<'_>) -> Result<Reply, Refusal> {
         let id = parse(id)?;
         let _changing = self.changing();
         if !self.house.store.has_person(&id) {
             return Err(nobody(&id));
         }
-        let event = self.event(EventKind::PersonDeleted).of(&id);
+        let event = self.event(EventKind::PersonDeleted).of(&id).with(why);
         // Whatever becomes of the file, the person must not be let in any more.
         self.house.recognition.remove(&id);
+        self.audit.forget(&id);
         let receipt = self.house.store.delete_person(&id, &[event]).or_refuse()?;
         Ok(Reply::Erased(erased(&id, &receipt)))
     }
@@ -104,18 +105,29 @@ impl Desk {
                 && person.as_ref().is_none_or(|p| entry.event.person.as_ref() == Some(p))
         };
         let newest = self.house.store.newest().or_refuse()?.map_or(0, |entry| entry.seq.0);
-        let (mut events, mut next, mut opened) = (Vec::new(), query.from.max(1), 0);
-        'pages: while opened < SCAN && events.len() < usize::from(query.limit) {
-            let batch = self.house.store.read_events(EventSeq(next), BATCH).or_refuse()?;
+        let (mut events, mut opened) = (Vec::new(), 0);
+        let full = |events: &Vec<String>| events.len() == usize::from(query.limit);
+        let backwards = query.before.is_some();
+        let mut next = query.before.map_or(query.from.max(1), |before| before.min(newest + 1));
+        'pages: while opened < SCAN && !full(&events) {
+            // Backwards the batch ends below `next`; what went by age leaves it shorter.
+            let first = if backwards { next.saturating_sub(BATCH as u64).max(1) } else { next };
+            let most = if backwards { (next - first) as usize } else { BATCH };
+            let mut batch = self.house.store.read_events(EventSeq(first), most).or_refuse()?;
+            batch.retain(|entry| !backwards || entry.seq.0 < next);
             if batch.is_empty() {
+                next = if backwards { 1 } else { next };
                 break;
+            }
+            if backwards {
+                batch.reverse();
             }
             opened += batch.len();
             for entry in &batch {
-                next = entry.seq.0 + 1;
+                next = if backwards { entry.seq.0 } else { entry.seq.0 + 1 };
                 if wanted(entry) {
                     events.push(entry.json());
-                    if events.len() == usize::from(query.limit) {
+                    if full(&events) {
                         break 'pages;
                     }
                 }

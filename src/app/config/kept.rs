@@ -16,7 +16,7 @@ use super::{Config, ConfigError, RawConfig, read};
 /// The file in the data folder.
 const KEPT: &str = "settings.json";
 /// What may be changed over a network.
-const SECTIONS: [&str; 4] = ["recognition", "vision", "access", "storage"];
+const SECTIONS: [&str; 5] = ["recognition", "vision", "access", "storage", "retention"];
 
 /// A change that was found sound.
 pub struct Patched {
@@ -102,16 +102,16 @@ pub fn keep(data: &Path, patched: &Patched) -> std::io::Result<()> {
     std::fs::File::open(data)?.sync_all()
 }
 
-fn base(path: Option<&Path>) -> Result<RawConfig, ConfigError> {
+pub(super) fn base(path: Option<&Path>) -> Result<RawConfig, ConfigError> {
     path.map_or_else(|| Ok(RawConfig::default()), read)
 }
 
-fn kept(data: &Path) -> Value {
+pub(super) fn kept(data: &Path) -> Value {
     let text = std::fs::read_to_string(data.join(KEPT)).unwrap_or_default();
     serde_json::from_str(&text).ok().filter(Value::is_object).unwrap_or_else(|| Value::Object(Map::new()))
 }
 
-fn laid_over(path: Option<&Path>, data: &Path) -> Result<RawConfig, ConfigError> {
+pub(super) fn laid_over(path: Option<&Path>, data: &Path) -> Result<RawConfig, ConfigError> {
     let raw = base(path)?;
     let kept = kept(data);
     if kept.as_object().is_none_or(Map::is_empty) {

@@ -7,6 +7,7 @@
 mod board;
 mod kept;
 mod mqtt;
+mod office;
 mod raw;
 mod raw_board;
 
@@ -15,13 +16,14 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::access::{self, GateConfig, Settings, UntrustedClock};
+use crate::access::{self, GateConfig, UntrustedClock};
 use crate::matching::OpenSet;
 use crate::vision::{VisionConfig, Zone};
 
 pub use board::{Line, lines};
 pub use kept::{Patched, keep};
 pub use mqtt::{MqttSetup, RawMqtt, RawOperator};
+pub use office::{Changed, Settings, SettingsError};
 pub use raw::{RawConfig, RawHttp};
 pub use raw_board::{
     RawBias, RawBoard, RawCamera, RawDisplay, RawDoor, RawInput, RawOutput, RawPace, RawRelay, RawSignals,
@@ -29,6 +31,7 @@ pub use raw_board::{
 };
 
 use super::commands::Keep;
+use super::retention::{MAX_DAYS, Retention};
 
 /// Largest configuration file read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -81,6 +84,8 @@ pub struct Config {
     pub gate: GateConfig,
     /// What is kept of an enrolment.
     pub keep: Keep,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Events kept.
     pub events: u64,
     /// The HTTP server, where one is wanted.
@@ -109,6 +114,24 @@ impl Config {
         let (low, high) = (f64::from(*margin.start()), f64::from(*margin.end()));
         between(range, "recognition.margin", f64::from(r.margin), low, high)?;
         between(range, "storage.events", raw.storage.events as f64, 1e3, 1e7)?;
+        let t = &raw.retention;
+        let days = [
+            ("retention.events_days", t.events_days),
+            ("retention.attendance_days", t.attendance_days),
+            ("retention.looks_days", t.looks_days),
+            ("retention.leavers_days", t.leavers_days),
+            ("retention.pictures_days", t.pictures_days),
+        ];
+        for (key, value) in days {
+            between(range, key, f64::from(value), 0.0, f64::from(MAX_DAYS))?;
+        }
+        let retention = Retention {
+            events: t.events_days,
+            attendance: t.attendance_days,
+            looks: t.looks_days,
+            leavers: t.leavers_days,
+            pictures: t.pictures_days,
+        };
         if let Some(http) = &raw.http {
             between(range, "http.per_second", f64::from(http.per_second), 1.0, 1e3)?;
             between(range, "http.connections", http.connections as f64, 4.0, 1_024.0)?;
@@ -133,6 +156,7 @@ impl Config {
             vision,
             gate,
             keep: Keep { crops: raw.storage.keep_crops, images: raw.storage.keep_images },
+            retention,
             events: raw.storage.events,
             http: raw.http,
             mqtt,
@@ -201,7 +225,7 @@ fn vision(raw: &RawConfig) -> VisionConfig {
 fn gate(raw: &RawConfig) -> Result<GateConfig, access::ConfigError> {
     let (a, r) = (&raw.access, &raw.recognition);
     let ms = |seconds: u32| seconds.saturating_mul(1_000);
-    GateConfig::checked(Settings {
+    GateConfig::checked(access::Settings {
         strike_ms: ms(a.strike_s),
         relock_on_close: a.relock_on_close,
         held_warn_ms: ms(a.held_warn_s),
@@ -220,7 +244,7 @@ fn gate(raw: &RawConfig) -> Result<GateConfig, access::ConfigError> {
         } else {
             UntrustedClock::RefuseLimited
         },
-        ..Settings::default()
+        ..access::Settings::default()
     })
 }
 

@@ -26,6 +26,8 @@ pub struct RawConfig {
     pub access: RawAccess,
     /// What is kept.
     pub storage: RawStorage,
+    /// How long it is kept.
+    pub retention: RawRetention,
     /// The door's own HTTP server; without this section there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<RawHttp>,
@@ -226,6 +228,24 @@ impl Default for RawStorage {
     fn default() -> Self {
         Self { keep_crops: true, keep_images: true, events: 1_000_000 }
     }
+}
+
+/// How long things are kept, in days (0 to 36,500; 0: for ever). What is older goes once a day, and the file is searched
+/// for it.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "each key of the file says its unit")]
+pub struct RawRetention {
+    /// Events of the journal.
+    pub events_days: u32,
+    /// Lines of the attendance book.
+    pub attendance_days: u32,
+    /// Lines of the audit log.
+    pub looks_days: u32,
+    /// People with all that is kept of them, counted from the last day of their access.
+    pub leavers_days: u32,
+    /// Pictures, counted from the newest look of the person.
+    pub pictures_days: u32,
 }
 
 /// The door's own HTTP server.

@@ -22,7 +22,7 @@ use crate::store::Store;
 
 use super::super::attendance::Sheet;
 use super::super::commands::{Desk, House, LazyEyes};
-use super::super::config::Config;
+use super::super::config::{Config, Settings};
 use super::super::out::Out;
 use super::super::pipeline::{Hands, Journal, Keeper, ScreenSink};
 use super::super::recognition::Recognition;
@@ -238,11 +238,9 @@ impl Kiosk {
             store: Arc::clone(&self.store),
             recognition: Arc::clone(&self.recognition),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            keep: config.keep,
             data: self.data.clone(),
             door_id: DOOR,
-            settings: String::new(),
-            config: None,
+            settings: Arc::new(Settings::fixed(config)),
             booth: None,
             window: None,
             sets: None,

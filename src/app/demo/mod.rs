@@ -24,7 +24,7 @@ use crate::ports::Clock;
 
 use super::cli::{Common, DemoArgs};
 use super::commands::{Desk, House, LazyEyes};
-use super::config::{Board, Config, RawBoard, RawCamera, RawDisplay, RawDoor};
+use super::config::{Board, Config, RawBoard, RawCamera, RawDisplay, RawDoor, Settings};
 use super::out::Out;
 use super::pipeline::{self, Observation, Parts};
 use super::recognition::Recognition;
@@ -57,11 +57,9 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Out) -> Result<Ans
         store: Arc::clone(&store),
         recognition: Arc::clone(&recognition),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        keep: config.keep,
         data: data.clone(),
         door_id: DOOR,
-        settings: String::new(),
-        config: None,
+        settings: Arc::new(Settings::fixed(&config)),
         booth: None,
         window: None,
         sets: None,

@@ -163,7 +163,17 @@ impl Journal {
                 .with(format_args!("{lost} events lost: the disk did not take them"));
             self.waiting.push_front(Record::Event(gap));
         }
-        match self.store.append_records(self.waiting.make_contiguous()) {
+        let records = self.waiting.make_contiguous();
+        let written = if self.health.closing.load(Ordering::Relaxed) {
+            self.store.append_records(records)
+        } else if let Some(written) = self.store.try_append_records(records) {
+            written
+        } else {
+            // Somebody is being erased: for as long as that takes events wait here, then in the queue, and the loop moves.
+            crate::device::clock_os::pause(crate::domain::Millis(TURN.as_millis() as u64));
+            return false;
+        };
+        match written {
             Ok(()) => {
                 if self.waiting.front().is_some_and(is_gap) {
                     self.health.lost.fetch_sub(lost, Ordering::Relaxed);
@@ -206,6 +216,7 @@ impl Journal {
         }
         let confirmed = uplink.confirmed();
         if confirmed > 0
+            && !self.store.is_rewriting()
             && let Err(error) = self.store.ack(EventSeq(confirmed))
         {
             tracing::warn!(%error, "receipts of events could not be noted; they will be sent again");

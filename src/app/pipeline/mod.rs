@@ -243,6 +243,14 @@ pub fn run(parts: Parts, stop: &Arc<AtomicBool>, until: Option<Mono>) -> Result<
             }
         })?;
     }
+    {
+        let desk = Arc::clone(&desk);
+        // Left alone at the end: a removal that is cut short is finished at the next start.
+        spawn("retention", stamps.clone(), move |_| {
+            behind_others();
+            desk.keep_to_retention();
+        })?;
+    }
     if let Some(sets) = sets {
         let (desk, wishes) = (Arc::clone(&desk), sets.listen());
         // As above: what it has made is committed, and the next start goes on with it.

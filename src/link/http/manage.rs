@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::{AccountsCommand, Command, PersonPut, PersonQuery, Presence, Refusal, Scope};
+use crate::wire::{AccountsCommand, AuditQuery, Command, PersonPut, PersonQuery, Presence, Refusal, Scope};
 
 use super::call::Call;
 use super::own::{plain, strict_with};
@@ -46,6 +46,7 @@ const fn ask(parse: fn(&Call) -> Result<Command, Refusal>) -> Action {
 
 const PEOPLE: &str = "People";
 const DOOR: &str = "Door";
+const BOARD: &str = "Board";
 const ACCOUNTS: &str = "Accounts";
 
 pub(super) const ROUTES: &[Route] = &[
@@ -101,6 +102,34 @@ pub(super) const ROUTES: &[Route] = &[
         Media::None,
         ask(|call| Ok(Command::DeletePerson(call.param("id")))),
         doc(PEOPLE, "Erase a person; the answer proves it", &[]),
+    ),
+    route(
+        Method::Post,
+        "/v1/persons/{id}/consent/withdraw",
+        Scope::Persons,
+        Media::None,
+        ask(|call| Ok(Command::WithdrawConsent(call.param("id")))),
+        doc(
+            PEOPLE,
+            "Consent is withdrawn: erase the person; the answer proves it, the journal says why",
+            &[],
+        ),
+    ),
+    route(
+        Method::Get,
+        "/v1/config/editable",
+        Scope::Admin,
+        Media::None,
+        ask(|_| Ok(Command::GetEditable)),
+        doc(BOARD, "The settings that may be changed here, and whether a change holds at once", &[]),
+    ),
+    route(
+        Method::Post,
+        "/v1/retention",
+        Scope::Admin,
+        Media::None,
+        ask(|_| Ok(Command::Expire)),
+        doc("Privacy", "Remove now what has grown too old; the answer proves it", &[]),
     ),
     route(
         Method::Get,
@@ -167,6 +196,26 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     route(
         Method::Get,
+        "/v1/audit",
+        Scope::Audit,
+        Media::None,
+        ask(list_audit),
+        Doc {
+            ok: (200, Some(audit)),
+            ..doc(
+                "Privacy",
+                "Who looked at what of the people kept here, newest first",
+                &[
+                    ("query", "before", false, schema::sequence),
+                    ("query", "limit", false, schema::thousand),
+                    ("query", "person", false, schema::person_id),
+                    ("query", "who", false, schema::string),
+                ],
+            )
+        },
+    ),
+    route(
+        Method::Get,
         "/v1/accounts",
         Scope::Admin,
         Media::None,
@@ -210,8 +259,22 @@ fn list(call: &Call) -> Result<Command, Refusal> {
     }))
 }
 
+fn list_audit(call: &Call) -> Result<Command, Refusal> {
+    let before = call.query("before").map(|_| call.number("before", 1, u64::MAX, 1)).transpose()?;
+    Ok(Command::ListAudit(AuditQuery {
+        before,
+        limit: call.number("limit", 1, 1_000, 100)? as u16,
+        person: call.query("person").map(str::to_owned),
+        who: call.query("who").map(str::to_owned),
+    }))
+}
+
 fn index() -> Value {
     json!({ "type": "integer", "minimum": 0, "maximum": 9 })
+}
+
+fn audit() -> Value {
+    json!({ "$ref": "#/components/schemas/AuditPage" })
 }
 
 fn person() -> Value {

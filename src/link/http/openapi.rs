@@ -94,6 +94,8 @@ fn responses(route: &Route) -> Value {
     let media = match route.action {
         Action::Metrics => "text/plain",
         Action::EventStream => "text/event-stream",
+        Action::EventFile { csv: true } => "text/csv",
+        Action::EventFile { csv: false } => "application/x-ndjson",
         Action::Picture(_) => "image/jpeg",
         Action::Ask { .. } if ok == 200 && schema.is_none() => "text/csv",
         Action::Serve(_) if schema.is_none() => "text/html",

@@ -49,6 +49,9 @@ const EVENTS: Option<Scope> = Some(Scope::Events);
 const OK_DOOR: (u16, Option<Schema>) = (200, Some(schema::door));
 const OK_CAMERA: (u16, Option<Schema>) = (200, Some(schema::camera));
 
+const FILE: &[super::route::Param] =
+    &[("query", "type", false, schema::string), ("query", "person", false, schema::person_id)];
+
 pub(super) const ROUTES: &[Route] = &[
     route(
         Method::Get,
@@ -102,12 +105,13 @@ pub(super) const ROUTES: &[Route] = &[
         Doc {
             params: &[
                 ("query", "from", false, schema::sequence),
+                ("query", "before", false, schema::sequence),
                 ("query", "limit", false, schema::thousand),
                 ("query", "type", false, schema::string),
                 ("query", "person", false, schema::person_id),
             ],
             also: &[400],
-            ..doc("Events", "Events, oldest first", (200, Some(schema::events)))
+            ..doc("Events", "Events, oldest first; with before newest first", (200, Some(schema::events)))
         },
     ),
     route(
@@ -124,6 +128,30 @@ pub(super) const ROUTES: &[Route] = &[
             ],
             also: &[400],
             ..doc("Events", "Events as they come (Server-Sent Events)", (200, None))
+        },
+    ),
+    route(
+        Method::Get,
+        "/v1/events.csv",
+        key(EVENTS),
+        Media::None,
+        Action::EventFile { csv: true },
+        Doc {
+            params: FILE,
+            also: &[400],
+            ..doc("Events", "Every event kept, or those of a kind or a person, as a table", (200, None))
+        },
+    ),
+    route(
+        Method::Get,
+        "/v1/events.ndjson",
+        key(EVENTS),
+        Media::None,
+        Action::EventFile { csv: false },
+        Doc {
+            params: FILE,
+            also: &[400],
+            ..doc("Events", "The journal as lines that ostiary events verify --file takes", (200, None))
         },
     ),
     route(
@@ -250,6 +278,7 @@ fn mode(call: &Call) -> Result<Command, Refusal> {
 fn list_events(call: &Call) -> Result<Command, Refusal> {
     Ok(Command::ListEvents(EventQuery {
         from: call.number("from", 1, u64::MAX, 1)?,
+        before: call.query("before").map(|_| call.number("before", 1, u64::MAX, 1)).transpose()?,
         limit: call.number("limit", 1, 1_000, 100)? as u16,
         kind: call.query("type").map(str::to_owned),
         person: call.query("person").map(str::to_owned),
@@ -346,6 +375,7 @@ fn rendered(reply: Reply, status: u16) -> Result<Answer, Refusal> {
         }
         Reply::Chain { events, key } => Answer::json_with(status, &json!({ "events": events, "key": key })),
         Reply::Accounts(accounts) => Answer::json_with(status, &json!({ "accounts": accounts })),
+        Reply::Audit(page) => Answer::json_with(status, &page),
         Reply::Invited(invited) => Answer::json_with(status, &invited),
         Reply::Collection(collection) => Answer::json_with(status, &collection),
         Reply::Collections(all) => Answer::json_with(status, &json!({ "data": all })),

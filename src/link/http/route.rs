@@ -122,6 +122,11 @@ pub(super) enum Action {
     Metrics,
     /// Events as they come.
     EventStream,
+    /// Every event kept, as a table or as lines of JSON.
+    EventFile {
+        /// A table.
+        csv: bool,
+    },
 }
 
 /// What OpenAPI says of it.

@@ -137,7 +137,7 @@ pub(super) const ROUTES: &[Route] = &[
     route(
         Method::Post,
         "/v1/attendance/corrections",
-        Scope::Admin,
+        Scope::Attendance,
         SMALL,
         Action::Ask {
             parse: |call| {

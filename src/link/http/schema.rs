@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::wire::{
-    CameraProgress, CollectionView, DoorStatus, Erased, PersonView, Status, TokenIssued, TokenView,
+    AuditPage, CameraProgress, CollectionView, DoorStatus, Erased, PersonView, Status, TokenIssued, TokenView,
 };
 
 mod board;
@@ -22,6 +22,7 @@ pub(super) fn rounded(score: Option<f32>) -> Option<f64> {
 /// Every type whose schema is derived.
 pub(super) fn components() -> Vec<(String, Value)> {
     let mut found = Vec::new();
+    add::<AuditPage>(&mut found);
     add::<CameraProgress>(&mut found);
     add::<CollectionView>(&mut found);
     add::<DoorStatus>(&mut found);

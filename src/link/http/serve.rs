@@ -161,6 +161,11 @@ async fn answer(
     if let Action::EventStream = route.action {
         return stream::events(shared, &call);
     }
+    if let Action::EventFile { csv } = route.action {
+        let shared = Arc::clone(shared);
+        let file = tokio::task::spawn_blocking(move || stream::export(&shared, &call, csv));
+        return file.await.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "a request's work panicked")));
+    }
     let key = call.header("idempotency-key").filter(|_| route.doc.creates);
     let name = key
         .map(|key| idempotency::name(&call.caller.name, &format!("{:?} {}", route.method, route.path), key))
@@ -205,7 +210,9 @@ async fn perform(
                 }
                 other => Err(unexpected(&other)),
             },
-            Action::EventStream => Err(Refusal::new(Code::Internal, "a stream is no single answer")),
+            Action::EventStream | Action::EventFile { .. } => {
+                Err(Refusal::new(Code::Internal, "a stream is no single answer"))
+            }
         }
     });
     let outcome =

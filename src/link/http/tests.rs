@@ -143,6 +143,11 @@ impl House {
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
+    /// A minute and more goes by.
+    pub(super) fn later(&self) {
+        self.memory.clock.fetch_add(120_000, Ordering::Relaxed);
+    }
+
     pub(super) fn doorman(&self) -> &Doorman {
         &self.memory.doorman
     }
@@ -170,7 +175,7 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
 
 const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=xyz");
 
-fn word(method: Method) -> &'static str {
+pub(super) fn word(method: Method) -> &'static str {
     match method {
         Method::Get => "GET",
         Method::Post => "POST",
@@ -179,7 +184,7 @@ fn word(method: Method) -> &'static str {
     }
 }
 
-fn filled(route: &Route) -> String {
+pub(super) fn filled(route: &Route) -> String {
     route.path.replace("{id}", "x").replace("{sessionId}", "x")
 }
 

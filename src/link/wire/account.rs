@@ -20,7 +20,7 @@ pub enum Role {
     Enroller,
     /// Keeps the attendance book.
     AttendanceClerk,
-    /// Reads the journal and proves it.
+    /// Reads the journal and proves it, and sees who looked at what.
     Auditor,
     /// Everything.
     Admin,
@@ -57,7 +57,7 @@ impl Role {
             Self::Operator => none.with(Scope::Door).with(Scope::Events),
             Self::Enroller => none.with(Scope::Enroll).with(Scope::Persons).with(Scope::Search),
             Self::AttendanceClerk => none.with(Scope::Events).with(Scope::Attendance),
-            Self::Auditor => none.with(Scope::Events),
+            Self::Auditor => none.with(Scope::Events).with(Scope::Audit),
             Self::Admin => Scopes::ALL,
         }
     }
@@ -216,5 +216,9 @@ mod tests {
         assert!(Role::Enroller.scopes().has(Scope::Enroll) && !Role::Enroller.scopes().has(Scope::Door));
         assert!(Role::AttendanceClerk.scopes().has(Scope::Attendance));
         assert!(!Role::Auditor.scopes().has(Scope::Attendance) && Role::Auditor.scopes().has(Scope::Events));
+        for role in Role::ALL {
+            let may = Caller { name: String::new(), scopes: role.scopes() }.may(Scope::Audit);
+            assert_eq!(may, matches!(role, Role::Auditor | Role::Admin));
+        }
     }
 }

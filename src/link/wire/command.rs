@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::AccountsCommand;
+use super::audit::AuditQuery;
 use super::gallery::{DigestQuery, SyncQuery};
 use super::moment::Moment;
 use super::people::{PersonPut, PersonQuery, Profile};
@@ -34,6 +35,8 @@ pub enum Command {
     ListPersons(PersonQuery),
     /// Erase a person and prove it. -> `Erased`
     DeletePerson(String),
+    /// Erase a person who withdrew consent, and prove it. -> `Erased`
+    WithdrawConsent(String),
     /// Erase a person's pictures; templates stay. -> `Erased`
     DeleteImages(String),
     /// One of the pictures kept of a person, from 0. -> `Picture`
@@ -72,10 +75,12 @@ pub enum Command {
     StartSession(SessionStart),
     /// How it stands. -> `Session`
     GetSession(String),
-    /// Events, oldest first. -> `Events`
+    /// Events, oldest or newest first. -> `Events`
     ListEvents(EventQuery),
     /// Check the chain of the whole journal. -> `Chain`
     VerifyEvents,
+    /// Who looked at what, newest first. -> `Audit`
+    ListAudit(AuditQuery),
     /// What this door is made of and how it fares. -> `Status`
     Status,
     /// Move the door, or ask how it stands. -> `Door`
@@ -88,8 +93,12 @@ pub enum Command {
     StageModel(ModelPart),
     /// Every setting in force. -> `Document`
     GetConfig,
-    /// Change settings from the next start on: a JSON merge patch. -> `Document`
+    /// Change settings: a JSON merge patch. -> `Document`
     PutConfig(String),
+    /// The settings that the console changes. -> `Document`
+    GetEditable,
+    /// Remove what has grown too old, and prove it. -> `Document`
+    Expire,
     /// People who sign in at the console. -> `Accounts`, `Invited` or `Done`
     Accounts(AccountsCommand),
     /// Make a key. -> `TokenIssued`
@@ -117,6 +126,7 @@ impl Command {
             | Self::GetImage(..)
             | Self::ListPersons(_)
             | Self::DeletePerson(_)
+            | Self::WithdrawConsent(_)
             | Self::PutCollection(_)
             | Self::GetCollection(_)
             | Self::ListCollections
@@ -137,6 +147,7 @@ impl Command {
             | Self::GetSession(_) => Some(Scope::Search),
             Self::OneToN(_) | Self::DeleteImages(_) => Some(Scope::OneToN),
             Self::ListEvents(_) | Self::VerifyEvents | Self::Names(_) => Some(Scope::Events),
+            Self::ListAudit(_) => Some(Scope::Audit),
             Self::Rules(command) => Some(command.scope()),
             Self::Door(DoorOrder::State) | Self::Status | Self::Setup { .. } => None,
             Self::Watch
@@ -151,7 +162,9 @@ impl Command {
             | Self::UseModels(_)
             | Self::StageModel(_)
             | Self::GetConfig
+            | Self::GetEditable
             | Self::PutConfig(_)
+            | Self::Expire
             | Self::Accounts(_)
             | Self::CreateToken(_)
             | Self::ListTokens
@@ -291,6 +304,8 @@ pub struct SessionStart {
 pub struct EventQuery {
     /// From this number on.
     pub from: u64,
+    /// Newest first instead, and only events with lower numbers; `next` of the answer then is where to go on.
+    pub before: Option<u64>,
     /// At most so many, 1 to 10,000.
     pub limit: u16,
     /// Only of that kind.
@@ -301,7 +316,7 @@ pub struct EventQuery {
 
 impl Default for EventQuery {
     fn default() -> Self {
-        Self { from: 1, limit: 100, kind: None, person: None }
+        Self { from: 1, before: None, limit: 100, kind: None, person: None }
     }
 }
 

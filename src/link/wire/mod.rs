@@ -6,6 +6,7 @@
 //! fills it by its own rules); unknown fields are refused; pictures and secrets are redacted in `Debug`.
 
 mod account;
+mod audit;
 mod command;
 mod gallery;
 mod moment;
@@ -22,6 +23,7 @@ mod verbs;
 pub use account::{
     AccountNew, AccountView, AccountsCommand, Beginning, Finish, Invited, Login, Role, Session, SignIn,
 };
+pub use audit::{AuditLine, AuditPage, AuditQuery};
 pub use command::{
     CameraEnrolment, CollectionPut, Command, Compare, DoorOrder, EventQuery, FaceQuery, LiveQuery, ModelPart,
     OneToN, SearchMode, SessionStart, TemplateImport, TokenNew,

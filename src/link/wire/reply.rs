@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::account::{AccountView, Invited};
+use super::audit::AuditPage;
 use super::status::{DoorStatus, Status};
 use super::{moment::Moment, photo::Photo};
 
@@ -44,6 +45,8 @@ pub enum Reply {
     Camera(CameraProgress),
     /// Events.
     Events(EventPage),
+    /// Who looked at what.
+    Audit(AuditPage),
     /// The chain holds over so many events.
     Chain {
         /// Events checked.

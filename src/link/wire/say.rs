@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::{
-    AccountView, CollectionView, Compared, DoorStatus, Enrolled, Erased, Identified, Invited, ModelChange,
-    Moment, PersonPage, PersonView, Status, TokenIssued, TokenView,
+    AccountView, AuditLine, CollectionView, Compared, DoorStatus, Enrolled, Erased, Identified, Invited,
+    ModelChange, Moment, PersonPage, PersonView, Status, TokenIssued, TokenView,
 };
 
 impl fmt::Display for Enrolled {
@@ -106,6 +106,19 @@ impl fmt::Display for Erased {
 impl fmt::Display for CollectionView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<24} {:>6} people  {}", self.id, self.persons, self.name)
+    }
+}
+
+impl fmt::Display for AuditLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>7}  {}  {:<24} {:<10}", self.number, self.time.text(), self.who, self.what)?;
+        match (&self.person, &self.until, self.people) {
+            (Some(person), None, _) => write!(f, "  {person}")?,
+            (Some(first), Some(last), Some(people)) => write!(f, "  {people} people, {first} to {last}")?,
+            (_, _, None) => write!(f, "  everybody")?,
+            (None, _, Some(_)) => {}
+        }
+        if self.detail.is_empty() { Ok(()) } else { write!(f, "  ({})", self.detail) }
     }
 }
 

@@ -28,11 +28,13 @@ pub enum Scope {
     Scores,
     /// Correct the attendance book; `admin` holds it, too.
     Attendance,
+    /// See who looked at what; `admin` holds it, too.
+    Audit,
 }
 
 impl Scope {
-    /// Every scope, in the order of SPEC 3; the last is ours.
-    pub const ALL: [Self; 9] = [
+    /// Every scope, in the order of SPEC 3; the last two are ours.
+    pub const ALL: [Self; 10] = [
         Self::Search,
         Self::Enroll,
         Self::OneToN,
@@ -42,6 +44,7 @@ impl Scope {
         Self::Events,
         Self::Scores,
         Self::Attendance,
+        Self::Audit,
     ];
 
     /// The name in tokens and documents.
@@ -57,6 +60,7 @@ impl Scope {
             Self::Events => "events",
             Self::Scores => "scores",
             Self::Attendance => "attendance",
+            Self::Audit => "audit",
         }
     }
 
@@ -156,7 +160,8 @@ impl Caller {
     /// Whether the caller has the scope.
     #[must_use]
     pub const fn may(&self, scope: Scope) -> bool {
-        self.scopes.has(scope) || matches!(scope, Scope::Attendance) && self.scopes.has(Scope::Admin)
+        let of_admin = matches!(scope, Scope::Attendance | Scope::Audit);
+        self.scopes.has(scope) || of_admin && self.scopes.has(Scope::Admin)
     }
 }
 

@@ -13,7 +13,7 @@ use super::refusal::{Code, Refusal};
 use super::rules::{RulesCommand, RulesPart};
 
 /// Every verb that is understood.
-pub const VERBS: [&str; 58] = [
+pub const VERBS: [&str; 61] = [
     "face.search",
     "face.search_live",
     "face.identify",
@@ -24,6 +24,7 @@ pub const VERBS: [&str; 58] = [
     "person.get",
     "person.list",
     "person.delete",
+    "person.withdraw_consent",
     "person.export",
     "collection.put",
     "collection.get",
@@ -66,6 +67,8 @@ pub const VERBS: [&str; 58] = [
     "door.others",
     "events.list",
     "events.verify",
+    "audit.list",
+    "retention.run",
     "config.get",
     "config.put",
     "model.stage",
@@ -95,6 +98,7 @@ pub fn command(verb: &str, json: &[u8]) -> Result<Command, Refusal> {
         "person.get" => Command::GetPerson(id(json)?),
         "person.list" => Command::ListPersons(read(json)?),
         "person.delete" => Command::DeletePerson(id(json)?),
+        "person.withdraw_consent" => Command::WithdrawConsent(id(json)?),
         "person.export" => Command::ExportPerson(id(json)?),
         "collection.put" => Command::PutCollection(read(json)?),
         "collection.get" => Command::GetCollection(id(json)?),
@@ -121,6 +125,8 @@ pub fn command(verb: &str, json: &[u8]) -> Result<Command, Refusal> {
         "door.mode" => Command::Door(read::<Mode>(json)?.order()),
         "events.list" => Command::ListEvents(read(json)?),
         "events.verify" => nothing(json, Command::VerifyEvents)?,
+        "audit.list" => Command::ListAudit(read(json)?),
+        "retention.run" => nothing(json, Command::Expire)?,
         "config.get" => nothing(json, Command::GetConfig)?,
         "config.put" => Command::PutConfig(document(json)?),
         "model.stage" => Command::StageModel(read(json)?),
@@ -341,6 +347,7 @@ mod tests {
             Command::GetPerson(_) => "person.get",
             Command::ListPersons(_) => "person.list",
             Command::DeletePerson(_) => "person.delete",
+            Command::WithdrawConsent(_) => "person.withdraw_consent",
             Command::DeleteImages(_) => "image.delete",
             Command::GetImage(..) => "image.get",
             Command::Watch => "snapshot",
@@ -360,6 +367,8 @@ mod tests {
             Command::GetSession(_) => "session.get",
             Command::ListEvents(_) => "events.list",
             Command::VerifyEvents => "events.verify",
+            Command::ListAudit(_) => "audit.list",
+            Command::Expire => "retention.run",
             Command::Status => "status",
             Command::Door(order) => match order {
                 DoorOrder::State => "door.state",
@@ -373,7 +382,7 @@ mod tests {
             Command::StageModel(_) => "model.stage",
             Command::GetConfig => "config.get",
             Command::PutConfig(_) => "config.put",
-            Command::Names(_) | Command::WatchEnrolment | Command::Accounts(_) => {
+            Command::Names(_) | Command::WatchEnrolment | Command::Accounts(_) | Command::GetEditable => {
                 return Err("the console's own");
             }
             Command::CreateToken(_)

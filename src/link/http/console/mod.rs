@@ -59,6 +59,8 @@ const FILES: &[File] = files![
     "health.js" JS,
     "settings.js" JS,
     "tokens.js" JS,
+    "audit.js" JS,
+    "zip.js" JS,
 ];
 
 /// Nothing but this door's own files, no frames, no forms to elsewhere, no text that becomes markup.

@@ -2,7 +2,8 @@
 
 use std::sync::Mutex;
 
-use super::super::tests::House;
+use super::super::route::{Access, all};
+use super::super::tests::{House, filled, word};
 use super::FILES;
 use crate::wire::{Beginning, Caller, Code, Finish, Login, Refusal, Role, Secret, Session, SignIn};
 
@@ -44,7 +45,13 @@ impl SignIn for Doorman {
 
     fn session(&self, secret: &str, alive: bool) -> Option<Session> {
         self.alive.lock().unwrap().push(alive);
-        (secret == "the-secret").then(operator)
+        let role = secret.strip_prefix("as-").and_then(Role::from_name);
+        let of = |role: Role| Session {
+            role,
+            caller: Caller { scopes: role.scopes(), ..operator().caller },
+            ..operator()
+        };
+        role.map(of).or_else(|| (secret == "the-secret").then(operator))
     }
 
     fn logout(&self, _: &str) {}
@@ -153,4 +160,46 @@ fn pages_hold_no_inline_script_nor_style_and_name_only_files_that_are_there() {
     let html = FILES[0].text;
     assert!(!html.contains(" style=") && !html.contains(" on") && !html.contains("<style"));
     assert!(html.matches("<script").count() == 1 && html.contains("<script type=\"module\" src="));
+}
+
+/// Who may call what with a session: operator, enroller, clerk of attendance, auditor (`u`), administrator.
+/// Written down by hand, so that a scope that changes by accident is seen.
+const TABLE: &str = include_str!("roles.txt");
+
+#[test]
+fn every_role_may_call_its_own_routes_and_no_other() {
+    let house = House::new();
+    let listed: Vec<(&str, &str, &str)> = TABLE
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next().unwrap(), words.next().unwrap(), words.next().unwrap_or(""))
+        })
+        .collect();
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for route in all().filter(|route| matches!(route.access, Access::Key(..))) {
+        let method = word(route.method);
+        let mut may = String::new();
+        for (role, letter) in Role::ALL.into_iter().zip("oecua".chars()) {
+            // Addresses count refusals: each is asked afresh.
+            house.later();
+            let cookie = format!("ostiary-clear=as-{}", role.name());
+            // A stream would not end: one that is asked wrongly begins not.
+            let path = filled(route) + if route.path.ends_with("stream") { "?from=0" } else { "" };
+            let (status, _, _) = house.ask(method, &path, &[("cookie", &cookie), TOKEN], b"");
+            match status {
+                401 | 403 => {}
+                // An answer, or what is wrong with an empty body: the door was opened.
+                _ => may.push(letter),
+            }
+        }
+        let wanted = listed.iter().find(|(m, path, _)| *m == method && *path == route.path);
+        seen += 1;
+        if wanted.is_none_or(|(_, _, who)| *who != may) {
+            wrong.push(format!("{method:<6} {:<50} {may}", route.path));
+        }
+    }
+    assert!(wrong.is_empty(), "not as in roles.txt:\n{}", wrong.join("\n"));
+    assert_eq!(seen, listed.len(), "roles.txt names what is no route");
 }

@@ -59,7 +59,7 @@ export async function load() {
   return session;
 }
 
-export const may = (scope) => session.scopes.includes(scope) || (scope === 'attendance' && session.scopes.includes('admin'));
+export const may = (scope) => session.scopes.includes(scope) || (['attendance', 'audit'].includes(scope) && session.scopes.includes('admin'));
 
 /** A query from an object; what is empty is left out. */
 export function query(values) {
@@ -79,12 +79,16 @@ const known = new Map();
 
 /** Names of people by id, asked once each; where the caller may not know, ids stay ids. */
 export async function names(ids) {
-  const missing = [...new Set(ids.filter((id) => id && !known.has(id)))].slice(0, 200);
-  if (missing.length && may('events')) {
-    try {
-      const found = await get(`/v1/names${query({ ids: missing.join(',') })}`, { background: true });
-      for (const id of missing) known.set(id, found[id] || id);
-    } catch { /* ids say enough */ }
+  const missing = [...new Set(ids.filter((id) => id && !known.has(id)))].slice(0, 1000);
+  // An address has its length: a few dozen ids at a time, and all of these at once.
+  const parts = Array.from({ length: Math.ceil(missing.length / 100) }, (_, i) => missing.slice(i * 100, i * 100 + 100));
+  if (may('events')) {
+    await Promise.all(parts.map(async (part) => {
+      try {
+        const found = await get(`/v1/names${query({ ids: part.join(',') })}`, { background: true });
+        for (const id of part) known.set(id, found[id] || id);
+      } catch { /* ids say enough */ }
+    }));
   }
   return (id) => known.get(id) || id;
 }

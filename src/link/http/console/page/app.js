@@ -4,6 +4,7 @@ import { load, may, post, session } from './api.js';
 import { add, button, failed, fill, h, note } from './ui.js';
 import { ROLES } from './words.js';
 import * as attendance from './attendance.js';
+import * as audit from './audit.js';
 import * as events from './events.js';
 import * as explain from './explain.js';
 import * as health from './health.js';
@@ -18,12 +19,13 @@ import * as tokens from './tokens.js';
 
 /** Address, title, page, who may, whether it is in the menu. */
 const PAGES = [
-  ['live', 'Live', live, () => may('door') || may('events'), true],
+  ['live', 'Live', live, () => may('door'), true],
   ['people', 'People', people, () => may('persons'), true],
   ['person', 'Person', person, () => may('persons'), false],
   ['import', 'Import people', importing, () => may('persons'), false],
   ['events', 'Events', events, () => may('events'), true],
-  ['attendance', 'Attendance', attendance, () => may('events'), true],
+  ['attendance', 'Attendance', attendance, () => may('attendance'), true],
+  ['audit', 'Who looked', audit, () => may('audit'), true],
   ['rules', 'Rules', rules, () => may('admin'), true],
   ['explain', 'Who may pass', explain, () => may('admin'), false],
   ['health', 'Health', health, () => true, true],

@@ -1,7 +1,7 @@
 // The attendance book: a day or a month, what is wrong in it, corrections, exports.
 
 import { get, may, names, post, query } from './api.js';
-import { ask, button, card, choice, count, empty, field, fill, h, head, hours, table, tag, toast, today } from './ui.js';
+import { ask, button, card, choice, count, empty, field, fill, h, head, hours, long, tag, toast, today } from './ui.js';
 import { PUNCH } from './words.js';
 
 const FLAWS = { no_way_in: 'no way in', no_way_out: 'no way out yet', clock: 'clock was not set' };
@@ -26,22 +26,22 @@ export async function show(box) {
       .map(([text, href, name]) => h('a', { class: 'button', href, download: name, data: { export: text } }, text)));
     const sheet = await get(`/v1/attendance${query(which)}`);
     const lines = await get(`/v1/attendance${query({ ...which, form: 'json' })}`);
-    const name = await names([...sheet.days.map((d) => d.person), ...lines.map((l) => l.person)]);
+    const name = await names([...sheet.days, ...lines].slice(0, 5000).map((l) => l.person));
     if (!sheet.days.length && !lines.length) {
       fill(body, h('div', { class: 'card' }, empty('Nobody has punched', `There is nothing in the book for ${range()}. Punches come from the door when its rules switch the kiosk on.`)));
       return;
     }
     fill(body,
-      span.value === 'month' && card('Totals', table('Totals of the month', [
+      span.value === 'month' && card('Totals', long('Totals of the month', [
         ['Who', (t) => name(t.person)], ['Days', (t) => String(t.days)], ['Worked', (t) => hours(t.worked_s)], ['Breaks', (t) => hours(t.break_s)],
         ['Overtime', (t) => hours(t.overtime_s)], ['To look at', (t) => (t.flaws ? tag(String(t.flaws), 'warn') : '–')],
       ], sheet.totals)),
-      card('Days', table('Days', [
+      card('Days', long('Days', [
         ['Who', (d) => name(d.person)], ['Day', (d) => d.date], ['First in', (d) => h('span', { class: 'num' }, clockOf(d.first_in))],
         ['Last out', (d) => h('span', { class: 'num' }, clockOf(d.last_out))], ['Worked', (d) => hours(d.worked_s)], ['Breaks', (d) => hours(d.break_s)],
         ['To look at', (d) => d.shifts.filter((s) => s.flaw).map((s) => tag(FLAWS[s.flaw] || s.flaw, 'warn'))],
       ], sheet.days), h('p', { class: 'soft small' }, `Times of ${sheet.time_zone}.`)),
-      card('Book', table('Lines of the book', [
+      card('Book', long('Lines of the book', [
         ['When', (l) => h('span', { class: 'num' }, l.local_time.slice(0, 16).replace('T', ' '))], ['Who', (l) => name(l.person)],
         ['What', (l) => [PUNCH[l.kind] || l.kind || 'taken back', l.job ? ` (job ${l.job})` : '']],
         ['How', (l) => [l.source === 'manual' ? tag('manual', 'warn') : tag('door'), l.taken_back && tag('taken back', 'bad'), l.why && h('span', { class: 'soft small' }, ` ${l.why}`)]],

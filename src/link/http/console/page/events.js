@@ -1,12 +1,12 @@
 // The journal: newest first, filtered by the door, live, kept as a file, proved whole.
 
-import { get, names, query, save } from './api.js';
+import { get, names, query } from './api.js';
 import { button, busy, card, check, choice, count, empty, field, fill, h, head, note, settled, table, tag, when } from './ui.js';
 import { ALARMS, EVENTS, REASONS } from './words.js';
 
 const PAGE = 50;
-/** How far back one step of a filtered search goes. */
-const WINDOW = 1000;
+/** Pages that the door searches through for one press of the button: 20,000 events each. */
+const STEPS = 10;
 
 export async function show(box, { query: asked }) {
   const kind = choice([['', 'Everything'], ...Object.entries(EVENTS)], asked.get('type') || '');
@@ -42,14 +42,11 @@ export async function show(box, { query: asked }) {
 
   /** Goes back until a page is full or the journal begins. */
   const older = async () => {
-    const before = shown.length;
-    for (let steps = 0; steps < 20 && oldest > 1 && shown.length - before < PAGE; steps += 1) {
-      const plain = !kind.value && !person.value.trim();
-      const from = Math.max(1, oldest - (plain ? PAGE : WINDOW));
-      const page = await get(`/v1/events${query({ from, limit: Math.min(1000, oldest - from), ...filter() })}`);
-      const found = page.events.filter((e) => e.seq < oldest).reverse();
-      shown.push(...found);
-      oldest = from;
+    const wanted = shown.length + PAGE;
+    for (let step = 0; step < STEPS && oldest > 1 && shown.length < wanted; step += 1) {
+      const page = await get(`/v1/events${query({ before: oldest, limit: wanted - shown.length, ...filter() })}`);
+      shown.push(...page.events);
+      oldest = page.next;
     }
     await draw();
   };
@@ -73,20 +70,9 @@ export async function show(box, { query: asked }) {
     };
   };
 
-  const keep = busy(async () => {
-    const lines = [];
-    let from = 1;
-    for (;;) {
-      const page = await get(`/v1/events${query({ from, limit: 1000, ...filter() })}`);
-      lines.push(...page.events);
-      if (page.next <= from || page.next > page.newest) break;
-      from = page.next;
-    }
-    if (!lines.length) throw new Error('There is nothing to export.');
-    const columns = ['seq', 'time', 'type', 'person', 'reason', 'cause', 'detail', 'door', 'trust'];
-    const cell = (v) => `"${String(v ?? '').replaceAll('"', '""').replace(/^([=+\-@])/, "'$1")}"`;
-    save('events.csv', `${columns.join(',')}\r\n${lines.map((e) => columns.map((c) => cell(e[c])).join(',')).join('\r\n')}\r\n`, 'text/csv');
-  });
+  const files = h('span', { class: 'row' });
+  const offer = () => fill(files, [['Export CSV', 'csv'], ['Export log', 'ndjson']].map(([text, form]) =>
+    h('a', { class: 'button', href: `/v1/events.${form}${query(filter())}`, download: `events.${form}`, data: { export: form } }, text)));
 
   const verify = busy(async () => {
     fill(proof, note('Checking every event of the journal.'));
@@ -96,12 +82,13 @@ export async function show(box, { query: asked }) {
     } catch (error) { fill(proof, note(`The journal is not whole: ${error.message}`, 'bad')); }
   });
 
-  const go = () => anew().catch((error) => fill(list, note(error.message, 'bad')));
+  const go = () => (offer(), anew()).catch((error) => fill(list, note(error.message, 'bad')));
   kind.addEventListener('change', go);
   live.addEventListener('change', go);
   person.addEventListener('input', settled(400, go));
-  fill(box, head('Events', button('Verify the journal', verify), button('Export CSV', keep)),
+  fill(box, head('Events', button('Verify the journal', verify), files),
     h('div', { class: 'toolbar' }, field('What', kind), field('Who', person), check('Live', live)), proof, list);
+  offer();
   await anew();
   return () => { begun += 1; stream?.close(); };
 }

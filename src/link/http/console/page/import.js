@@ -1,7 +1,9 @@
-// Many people at once: a CSV file, and their pictures beside it; each row is written by itself and says what became of it.
+// Many people at once: a CSV file with their pictures beside it, or both in a ZIP archive; each row is written by itself
+// and says what became of it.
 
 import { base64, post, save } from './api.js';
 import { button, card, count, fill, h, head, note, table, tag } from './ui.js';
+import { open } from './zip.js';
 
 const COLUMNS = ['id', 'name', 'groups', 'consent', 'valid_from', 'valid_until', 'notes', 'pictures'];
 const SAMPLE = `${COLUMNS.join(',')}\nanna,Anna K.,staff,signed form 12,,2027-12-31,,anna1.jpg anna2.jpg\n`;
@@ -49,10 +51,12 @@ async function write(row, pictures) {
   if (row.notes) profile.notes = row.notes;
   if (row.valid_from) profile.valid_from = moment(row.valid_from, false);
   if (row.valid_until) profile.valid_until = moment(row.valid_until, true);
-  const wanted = (row.pictures || '').split(/[\s;|]+/).filter(Boolean);
-  const missing = wanted.filter((name) => !pictures.has(name));
-  if (missing.length) throw new Error(`the picture ${missing[0]} was not chosen`);
-  const body = { profile, images: await Promise.all(wanted.slice(0, 3).map((name) => base64(pictures.get(name)))) };
+  const all = row.pictures || '';
+  const wanted = all.split(/[;|]/.test(all) ? /[;|]+/ : /\s+/).map((name) => name.trim()).filter(Boolean);
+  if (wanted.length > 3) throw new Error('at most three pictures a row; add further looks to the person');
+  const images = [];
+  for (const name of wanted) images.push(await base64(await pictures(name)));
+  const body = { profile, images };
   if (row.id) body.id = row.id;
   const done = await post('/v1/persons', body);
   const refused = done.images.filter((one) => one.template === null);
@@ -60,22 +64,47 @@ async function write(row, pictures) {
   return done.templates ? ['good', `enrolled with ${count(done.templates, 'look', 'looks')}`] : ['warn', 'written, no face yet'];
 }
 
+/** The list's text, and what gives a picture by the name that a row uses: from the chosen files, or from the archive. */
+async function source(list, files) {
+  const chosen = new Map([...files].map((file) => [file.name, file]));
+  const beside = (name) => chosen.get(name) || null;
+  const never = (name) => { throw new Error(`the picture ${name} was not chosen`); };
+  if (!/\.zip$/i.test(list.name)) return [await list.text(), (name) => beside(name) || never(name)];
+  const archive = await open(list);
+  const lists = archive.names.filter((name) => /\.csv$/i.test(name));
+  if (lists.length !== 1) throw new Error(lists.length ? `The archive holds ${lists.length} CSV files; there must be one.` : 'The archive holds no CSV file.');
+  const folder = lists[0].includes('/') ? lists[0].slice(0, lists[0].lastIndexOf('/') + 1) : '';
+  const find = (name) => {
+    const exact = archive.names.find((n) => n === name || n === folder + name);
+    const last = archive.names.filter((n) => n.endsWith(`/${name}`));
+    if (!exact && last.length > 1) throw new Error(`the archive holds ${last.length} pictures of the name ${name}; name the folder, too`);
+    return exact || last[0];
+  };
+  return [await (await archive.read(lists[0])).text(), (name) => {
+    const found = find(name);
+    if (found) return archive.read(found);
+    return beside(name) || (() => { throw new Error(`the archive holds no picture ${name}`); })();
+  }];
+}
+
 export function show(box) {
-  const csv = h('input', { type: 'file', accept: '.csv,text/csv', id: 'csv' });
+  const csv = h('input', { type: 'file', accept: '.csv,text/csv,.zip,application/zip', id: 'csv' });
   const images = h('input', { type: 'file', accept: 'image/jpeg,image/png', multiple: true, id: 'images' });
   const result = h('div', { class: 'stack' });
   let stop = false;
   const begin = button('Import', async () => {
     fill(result);
     let rows;
+    let pictures;
     try {
-      if (!csv.files[0]) throw new Error('Choose a CSV file first.');
-      rows = people(await csv.files[0].text());
+      if (!csv.files[0]) throw new Error('Choose a CSV file or a ZIP archive first.');
+      let text;
+      [text, pictures] = await source(csv.files[0], images.files);
+      rows = people(text);
       if (!rows.length) throw new Error('The file has a first line and nobody below it.');
     } catch (error) { fill(result, note(error.message, 'bad')); return; }
     begin.disabled = true;
     stop = false;
-    const pictures = new Map([...images.files].map((file) => [file.name, file]));
     const bar = h('progress', { max: String(rows.length), value: '0', 'aria-label': 'Rows written' });
     const said = h('p', { role: 'status' });
     const lines = [];
@@ -101,10 +130,10 @@ export function show(box) {
   }, 'main');
   fill(box, head('Import people', h('a', { class: 'button', href: '#/people' }, 'All people')),
     card('The files',
-      h('p', {}, 'One person a line. Groups are separated by semicolons, pictures by spaces; only the name must be there.'),
+      h('p', {}, 'One person a line. Groups are separated by semicolons, pictures by spaces, or by semicolons where their names have spaces; only the name must be there. A ZIP archive holds the list and its pictures together.'),
       h('div', { class: 'fields' },
-        h('label', { class: 'field', for: 'csv' }, h('span', {}, 'List (CSV)'), csv),
-        h('label', { class: 'field', for: 'images' }, h('span', {}, 'Pictures named in it'), images)),
+        h('label', { class: 'field', for: 'csv' }, h('span', {}, 'List (CSV), or all in one ZIP'), csv),
+        h('label', { class: 'field', for: 'images' }, h('span', {}, 'Pictures named in it, beside a CSV'), images)),
       h('div', { class: 'row' }, begin, button('A file to begin with', () => save('people.csv', SAMPLE, 'text/csv')))),
     result);
   return () => { stop = true; };

@@ -19,7 +19,7 @@ export function mark(person) {
 export const address = (id) => `#/person/${encodeURIComponent(id)}`;
 
 export async function show(box, { query: asked }) {
-  let page = 1;
+  let page = Math.max(1, Number.parseInt(asked.get('page'), 10) || 1);
   const search = h('input', { type: 'search', value: asked.get('q') || '', placeholder: 'Name or id', autocomplete: 'off' });
   const status = choice([['', 'Everybody'], ['active', 'Active'], ['pending', 'No face yet'], ['inactive', 'Switched off']], '');
   const list = h('div', { class: 'card', 'aria-busy': 'true' });

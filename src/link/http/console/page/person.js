@@ -175,15 +175,20 @@ function alone(access, id, again) {
 
 function ending(person, path) {
   const erase = () => ask(`Erase ${person.name}?`, h('div', { class: 'stack' },
-    h('p', {}, 'Profile, templates and pictures are erased from the disk for good, and the door searches its own file to prove it. Also right when a consent is withdrawn.'),
-    h('p', { class: 'soft' }, 'The journal keeps the id, not the name.')), 'Erase', () => del(path), 'main bad').then(async (receipt) => {
+    h('p', {}, 'Profile, templates and pictures are erased from the disk for good, and the door searches its own file to prove it.'),
+    h('p', { class: 'soft' }, 'The journal keeps the id, not the name.')), 'Erase', () => del(path), 'main bad').then(gone);
+  const withdraw = () => ask(`${person.name} withdraws consent?`, h('div', { class: 'stack' },
+    h('p', {}, 'Everything that is kept of this person is erased from the disk at once and for good, and the door searches its own file to prove it. The door does not know them any more.'),
+    h('p', { class: 'soft' }, 'The journal keeps the id, and that consent was withdrawn.')), 'Withdraw and erase', () => post(`${path}/consent/withdraw`), 'main bad').then(gone);
+  const gone = async (receipt) => {
     if (!receipt?.person) return;
     await tell('Erased', h('dl', {}, [['Templates', receipt.templates], ['Pictures', receipt.images], ['Crops', receipt.crops],
       ['Bytes searched', receipt.bytes_searched.toLocaleString()], ['Traces found before', receipt.found_before], ['Traces left', receipt.occurrences]]
       .map(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, String(v))])));
     location.hash = '#/people';
-  });
+  };
   return card('Export and erasure', h('div', { class: 'row' },
     may('admin') && button('Export all that is held', busy(async () => save(`${person.id}.json`, JSON.stringify(await get(`${path}/export`), null, 2), 'application/json'))),
-    button('Erase this person…', erase, 'bad')));
+    may('audit') && h('a', { class: 'button', href: `#/audit?person=${encodeURIComponent(person.id)}` }, 'Who looked?'),
+    button('Consent withdrawn…', withdraw, 'bad'), button('Erase this person…', erase, 'bad')));
 }

@@ -5,7 +5,7 @@ import { ask, button, card, check, empty, field, fill, h, head, table, tag, tell
 
 const SCOPES = {
   search: 'compare and search faces', enroll: 'enrol faces', onetoN: 'the 1:N endpoints of the Face API', persons: 'read and change people',
-  admin: 'configuration, rules, keys, accounts', door: 'move the door and see its camera', events: 'read events and attendance', scores: 'see scores', attendance: 'correct attendance',
+  admin: 'configuration, rules, keys, accounts', door: 'move the door and see its camera', events: 'read events and attendance', scores: 'see scores', attendance: 'correct attendance', audit: 'see who looked at what',
 };
 
 export async function show(box, { again }) {

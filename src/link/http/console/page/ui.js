@@ -61,6 +61,17 @@ export function table(caption, columns, rows) {
       }))))));
 }
 
+/** A long table, a part at a time: thousands of rows at once would keep a browser busy for seconds. */
+export function long(caption, columns, rows, part = 200) {
+  if (rows.length <= part) return table(caption, columns, rows);
+  const box = h('div', { class: 'stack' });
+  const draw = (n) => fill(box, table(caption, columns, rows.slice(0, n)), n < rows.length && h('div', { class: 'pager' },
+    h('span', { class: 'soft small', role: 'status' }, `${n.toLocaleString()} of ${rows.length.toLocaleString()}`),
+    button(`Show ${Math.min(part, rows.length - n)} more`, () => draw(n + part))));
+  draw(part);
+  return box;
+}
+
 export function toast(text, kind = '') {
   const box = h('div', { class: `toast ${kind}` }, text);
   document.getElementById('toasts').append(box);

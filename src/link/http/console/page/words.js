@@ -77,7 +77,7 @@ export function screen(s) {
 
 export const ROLES = {
   operator: ['Operator', 'watches the door and opens it'], enroller: ['Enroller', 'adds people and keeps their profiles'],
-  attendance_clerk: ['Attendance clerk', 'keeps the attendance book'], auditor: ['Auditor', 'reads the journal and proves it'],
+  attendance_clerk: ['Attendance clerk', 'keeps the attendance book'], auditor: ['Auditor', 'reads the journal, proves it, sees who looked at what'],
   admin: ['Administrator', 'may do everything'],
 };
 export const STATUS = { active: ['Active', 'good'], inactive: ['Switched off', 'bad'], pending: ['No face yet', 'warn'] };
@@ -90,3 +90,33 @@ export function sentence(event, name) {
   if (event.detail) parts.push(event.detail);
   return parts.join(' · ');
 }
+
+/** Settings that may be changed while the door runs: what they are called, and their unit. */
+export const SETTINGS = {
+  access: {
+    title: 'Door', hint: 'The strike and its watch. Wiring and exit stand in the configuration file.',
+    keys: {
+      strike_s: ['Strike released', 'seconds, 1 to 60'], held_warn_s: ['Held open: warning after', 'seconds'], held_alarm_s: ['Held open: alarm after', 'seconds, longer than the warning'],
+      two_people_s: ['Wait for the second person', 'seconds, 5 to 60'], keys_s: ['Keys wait', 'seconds, 5 to 60'], lockout_failures: ['Attacks or wrong PINs that lock the reader', '1 to 20'],
+      lockout_s: ['Reader locked for', 'seconds'], relock_on_close: ['Lock again as soon as the door has opened and closed', ''], accessible: ['Everybody gets 10 seconds more', ''],
+    },
+  },
+  recognition: {
+    title: 'Recognition', hint: 'Stricter lets fewer strangers in, and sends more people back for a second look.',
+    keys: {
+      fpir_target: ['Strangers taken for somebody, a look', '0.000001 to 0.1'], margin: ['Lead over the second-best person', 'cosine, 0 to 0.5'],
+      consistent_frames: ['Looks that must agree', '1 to 10'], unknown_frames: ['Looks before the door says no', '1 to 30'],
+    },
+  },
+  storage: {
+    title: 'What is kept', hint: 'Without both, templates alone are kept: nothing that could be looked at.',
+    keys: { keep_images: ['A small picture of each enrolment', ''], keep_crops: ['The aligned face, to change models without enrolling again', ''] },
+  },
+  retention: {
+    title: 'How long it is kept', hint: 'In days; 0 is for ever. What is older is erased once a day, and the door searches its own file for it.',
+    keys: {
+      events_days: ['Events', 'days'], attendance_days: ['Attendance book', 'days'], looks_days: ['Who looked', 'days'],
+      leavers_days: ['People, after their last day of access', 'days'], pictures_days: ['Pictures, after the newest look', 'days'],
+    },
+  },
+};
