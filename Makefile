@@ -34,8 +34,8 @@ kiosk-demo: build ## A morning at an attendance kiosk, on a fast clock; needs ne
 test: bootstrap ## Every test; ends with the numbers of passed, failed and skipped
 	@scripts/test $(ARGS)
 
-chaos: bootstrap ## Kill the program 200 times at its work with a real broker and 60 times while it changes its models
-	@OSTIARY_KILLS=200 scripts/test --test mqtt kill
+chaos: bootstrap ## Kill the program 200 times at its work, cut its packets, kill its broker, and 60 times while it changes its models
+	@OSTIARY_KILLS=200 scripts/test --test mqtt kill:: -- --nocapture
 	@OSTIARY_KILLS=30 scripts/test --test models a_gallery
 
 fleet-load: bootstrap ## 1,000 simulated doors at a real Mosquitto: latency, loss, and the broker killed (three minutes)

@@ -19,7 +19,7 @@ use ostiary_domain::{
     ClockTrust, DoorId, Event, EventKind, Passage, PersonId, Punch, PunchKind, PunchSource, Utc,
 };
 
-/// Punches looked back at for the same one: more than a kiosk takes in the window.
+/// Lines looked back at for the same one: more than a kiosk takes in the window.
 const LOOK_BACK: u64 = 256;
 
 /// Something to be kept, in the order in which it happened.
@@ -113,13 +113,17 @@ impl Store {
         self.try_write(|draft| draft.take_records(records))
     }
 
-    /// Adds a correction with its event; gives its number.
+    /// Adds a correction with its event; gives its number. A missing punch that was added already, word for word and
+    /// not taken back since, is not added again: whoever did not hear the answer may ask once more.
     ///
     /// # Errors
     /// `NoSuchPunch` when the line to be taken back is not there, is another person's or was taken back already;
     /// or when the disk refuses.
     pub fn correct(&self, correction: &Correction, event: &Event) -> Result<u64> {
         self.write(|draft| {
+            if let Some(number) = draft.same_correction(correction)? {
+                return Ok(number);
+            }
             if let Some(number) = correction.voids {
                 draft.check_void(&correction.person, number)?;
             }
@@ -246,6 +250,27 @@ impl Draft<'_> {
         self.put(PUNCHES, name::PUNCHES, number, &encode(name::PUNCHES, &record)?)?;
         self.extra.next_punch += 1;
         Ok(number)
+    }
+
+    /// A line of late that says the same.
+    fn same_correction(&self, correction: &Correction) -> Result<Option<u64>> {
+        // What takes a line back cannot be said twice anyway.
+        let (Some((at, kind, job)), None) = (correction.adds, correction.voids) else { return Ok(None) };
+        let newest = self.extra.next_punch;
+        let mut taken_back = Vec::new();
+        for number in (self.extra.first_punch.max(newest.saturating_sub(LOOK_BACK))..newest).rev() {
+            let line = self.line(number)?;
+            let same = line.source == PunchSource::Manual
+                && line.person == correction.person
+                && (line.at, line.kind, line.job) == (at, Some(kind), job)
+                && line.voids.is_none()
+                && (&line.by, &line.why) == (&correction.by, &correction.why);
+            if same && !taken_back.contains(&number) {
+                return Ok(Some(number));
+            }
+            taken_back.extend(line.voids);
+        }
+        Ok(None)
     }
 
     fn check_void(&self, person: &PersonId, number: u64) -> Result<()> {

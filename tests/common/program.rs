@@ -88,7 +88,9 @@ impl Ostiary {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ostiary"));
+        // Another build of it, such as the one of a package, or one that stays while this is built again.
+        let program = std::env::var_os("OSTIARY_PROGRAM").unwrap_or(env!("CARGO_BIN_EXE_ostiary").into());
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("OSTIARY_") {

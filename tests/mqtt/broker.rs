@@ -60,6 +60,10 @@ impl Broker {
         }
     }
 
+    pub(crate) const fn is_up(&self) -> bool {
+        self.child.is_some()
+    }
+
     pub(crate) fn revive(&mut self) {
         let child = Command::new(which("mosquitto").unwrap())
             .arg("-c")
@@ -76,17 +80,23 @@ impl Broker {
 
     /// Publishes with `mosquitto_pub`; `more` are its arguments.
     pub(crate) fn publish(&self, topic: &str, payload: &[u8], more: &[&str]) {
+        assert!(self.try_publish(topic, payload, more), "{topic} could not be published");
+    }
+
+    /// The same; whether the broker took it.
+    pub(crate) fn try_publish(&self, topic: &str, payload: &[u8], more: &[&str]) -> bool {
         let whole = if payload.is_empty() { "-n" } else { "-s" };
         let mut child = Command::new("mosquitto_pub")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic, "-q", "1", whole])
             .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         // With nothing to send it does not read.
         let _ = child.stdin.take().unwrap().write_all(payload);
-        assert!(child.wait().unwrap().success());
+        child.wait().unwrap().success()
     }
 
     /// Listens with `mosquitto_sub`.

@@ -9,7 +9,7 @@ use ostiary::store::{MIN_JOURNAL, Options};
 
 use crate::broker::{Ear, need_broker, within};
 use crate::house::House;
-use crate::proxy::Proxy;
+use crate::proxy::{Cut, Proxy, Way};
 
 /// A receiver that drops duplicates by id: what it has, and that the first arrivals were in order.
 #[derive(Default)]
@@ -140,8 +140,15 @@ fn a_network_cut_in_the_middle_of_a_packet_loses_nothing() {
     within(10_000, "connected", || house.nudge.up().then_some(()));
     let mut receiver = Receiver::default();
     let mut n = 0;
-    for cut in [1, 77, 500, 3_001] {
-        proxy.cut_after(cut);
+    let cuts = [
+        (Way::ToBroker, 1, 0),
+        (Way::ToBroker, 5, 77),
+        (Way::ToBroker, 12, usize::MAX),
+        (Way::ToDoor, 1, 1),
+        (Way::ToDoor, 9, 2),
+    ];
+    for (way, nth, at) in cuts {
+        proxy.cut_inside(Cut { way, nth, at });
         house.happen(12);
         n += 12;
         house.nudge.committed();

@@ -19,6 +19,7 @@ mod home;
 mod house;
 mod kill;
 mod load;
+mod office;
 mod orders;
 mod own;
 mod paho;

@@ -73,6 +73,26 @@ fn a_correction_is_appended_and_takes_back_once() {
 }
 
 #[test]
+fn a_missing_punch_that_is_added_twice_is_there_once() {
+    let place = place();
+    let store = place.open();
+    let told = event(EventKind::Punch, 5).of(&id(1));
+    let missing = |voids, adds: bool, why: &str| Correction {
+        person: id(1),
+        adds: adds.then_some((Utc(T), PunchKind::CheckIn, 0)),
+        voids,
+        by: "office".into(),
+        why: why.into(),
+    };
+    let add = |why: &str| store.correct(&missing(None, true, why), &told).unwrap();
+    assert_eq!((add("forgot"), add("forgot"), add("forgot")), (1, 1, 1));
+    assert_eq!(add("was early"), 2, "other words are another line");
+    assert_eq!(store.read_events(EventSeq(1), 10).unwrap().len(), 2, "an event a line");
+    assert_eq!(store.correct(&missing(Some(1), false, "no"), &told).unwrap(), 3);
+    assert_eq!(add("forgot"), 4, "it was taken back, so it may be added anew");
+}
+
+#[test]
 fn a_month_is_found_whatever_the_clock_did_and_old_lines_go() {
     let place = place();
     let store = place.open();
