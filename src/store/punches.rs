@@ -259,7 +259,7 @@ impl Draft<'_> {
         let newest = self.extra.next_punch;
         let mut taken_back = Vec::new();
         for number in (self.extra.first_punch.max(newest.saturating_sub(LOOK_BACK))..newest).rev() {
-            let line = self.line(number)?;
+            let line = self.punch_line(number)?;
             let same = line.source == PunchSource::Manual
                 && line.person == correction.person
                 && (line.at, line.kind, line.job) == (at, Some(kind), job)

@@ -16,6 +16,8 @@ mod program;
 
 mod docs;
 mod flood;
+mod hostile;
+mod scores;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

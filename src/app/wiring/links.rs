@@ -230,8 +230,13 @@ fn http(raw: &RawHttp, data: &Path, desk: &Arc<Desk>) -> Result<HttpServer, Wiri
         _ => Some(own_tls(data, &raw.names)?),
     };
     let fingerprint = tls.as_ref().and_then(|(chain, _)| http::fingerprint(chain));
-    let config =
-        HttpConfig { listen: raw.listen, tls, per_second: raw.per_second, connections: raw.connections };
+    let config = HttpConfig {
+        listen: raw.listen,
+        tls,
+        per_second: raw.per_second,
+        connections: raw.connections,
+        patience: http::Patience::default(),
+    };
     let server = HttpServer::start(config, Arc::clone(desk) as Arc<dyn Operations>).map_err(|e| said(&e))?;
     let (address, scheme) = (server.address(), if raw.clear { "http" } else { "https" });
     tracing::info!(%address, scheme, fingerprint, "listening");

@@ -14,8 +14,6 @@ use crate::wire::{Caller, Code, Photo, Refusal};
 use super::json::{self, Object};
 use super::route::Media;
 
-/// Longest time a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Parts of a form.
 const MAX_PARTS: usize = 8;
 
@@ -147,12 +145,16 @@ pub(super) fn check_headers(headers: &HeaderMap, media: Media) -> Result<(), Ref
 }
 
 /// Reads the body as the route wants it.
-pub(super) async fn read(request: Request<Incoming>, media: Media) -> Result<Body, Refusal> {
+pub(super) async fn read(
+    request: Request<Incoming>,
+    media: Media,
+    patience: Duration,
+) -> Result<Body, Refusal> {
     if media == Media::None {
         return Ok(Body::None);
     }
     let (parts, incoming) = request.into_parts();
-    let arriving = tokio::time::timeout(PATIENCE, to_bytes(incoming, media.limit()));
+    let arriving = tokio::time::timeout(patience, to_bytes(incoming, media.limit()));
     let bytes = match arriving.await {
         Err(_) => return Err(Refusal::new(Code::Malformed, "the body did not arrive in time")),
         Ok(Err(error)) => {

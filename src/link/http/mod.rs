@@ -3,8 +3,8 @@
 //! Owns: the server, its threads, its table of routes, the forms of each API. Does not own: any operation (all are
 //! asked through `wire::Operations`), keys, storage.
 //! Threads: two of its own for connections, at most eight for work that blocks; all run below the door's own threads
-//! in the scheduler's order. Overflow: connections beyond the bound are closed, requests beyond it answered 503,
-//! bodies beyond their limit 413; nothing waits for ever.
+//! in the scheduler's order. Overflow: connections beyond the bound may ask for `/healthz` and no more, those beyond
+//! these are closed, requests beyond their bound answered 503, bodies beyond their limit 413; nothing waits for ever.
 //! Invariants: the door never waits for this server; it can fail to start, and the door runs.
 
 mod answer;
@@ -41,6 +41,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::accept::DefaultAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use hyper_util::rt::TokioTimer;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::wire::Operations;
@@ -50,7 +51,7 @@ pub(crate) use tls::server_config;
 pub use tls::{OwnCertificate, TlsError, fingerprint, own_certificate};
 
 use serve::Shared;
-use turnstile::Turnstile;
+use turnstile::{Ledger, Turnstile};
 
 /// How the server listens.
 pub struct HttpConfig {
@@ -62,6 +63,26 @@ pub struct HttpConfig {
     pub per_second: u32,
     /// Connections at once.
     pub connections: usize,
+    /// How long a client may take.
+    pub patience: Patience,
+}
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// To say anything, and then for the head of a request.
+    pub head: Duration,
+    /// For the body.
+    pub body: Duration,
+    /// Without having taken a byte of an answer; longer than that for the body.
+    pub silence: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let [head, body, silence] = [15, 30, 60].map(Duration::from_secs);
+        Self { head, body, silence }
+    }
 }
 
 /// Why there is no server.
@@ -108,26 +129,24 @@ impl HttpServer {
             .build()
             .map_err(HttpError::Threads)?;
         let handle = Handle::new();
-        let shared = Arc::new(Shared::new(operations, config.per_second, tls.is_some()));
+        let ledger = Arc::new(Ledger::new(config.connections, config.patience));
+        let shared = Arc::new(Shared::new(operations, config.per_second, tls.is_some(), Arc::clone(&ledger)));
         let service = serve::router(shared).into_make_service_with_connect_info::<SocketAddr>();
         let serving = handle.clone();
         // Registering with the runtime's IO driver needs its context.
         let context = runtime.enter();
-        let server =
+        let mut server =
             axum_server::from_tcp(listener).map_err(HttpError::Threads)?.handle(serving).http1_only();
         drop(context);
+        let mut http = server.http_builder().http1();
+        http.timer(TokioTimer::new()).header_read_timeout(config.patience.head);
         runtime.spawn(async move {
             let ended = match tls {
                 Some(tls) => {
                     let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(tls));
-                    server.acceptor(Turnstile::new(acceptor, config.connections)).serve(service).await
+                    server.acceptor(Turnstile::new(acceptor, ledger)).serve(service).await
                 }
-                None => {
-                    server
-                        .acceptor(Turnstile::new(DefaultAcceptor::new(), config.connections))
-                        .serve(service)
-                        .await
-                }
+                None => server.acceptor(Turnstile::new(DefaultAcceptor::new(), ledger)).serve(service).await,
             };
             if let Err(error) = ended {
                 tracing::error!(%error, "the HTTP server ended; the door goes on without it");

@@ -99,7 +99,7 @@ fn responses(route: &Route) -> Value {
         Action::Picture(_) => "image/jpeg",
         Action::Ask { .. } if ok == 200 && schema.is_none() => "text/csv",
         Action::Serve(_) if schema.is_none() => "text/html",
-        Action::Ask { .. } | Action::Serve(_) => "application/json",
+        Action::Ask { .. } | Action::Serve(_) | Action::AtOnce(_) => "application/json",
     };
     match schema {
         Some(schema) => good["content"] = json!({ media: { "schema": schema() } }),

@@ -118,6 +118,8 @@ pub(super) enum Action {
     Picture(fn(&Call) -> Result<Command, Refusal>),
     /// The server answers by itself.
     Serve(fn(&Call, &dyn Operations) -> Result<Answer, Refusal>),
+    /// The server answers on the spot, whatever else waits for a turn and however many are connected.
+    AtOnce(fn() -> Result<Answer, Refusal>),
     /// Figures of server and door.
     Metrics,
     /// Events as they come.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body as Incoming;
 use axum::extract::{ConnectInfo, Query, RawPathParams, State};
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use base64::Engine as _;
@@ -29,11 +29,13 @@ use super::limits::Limits;
 use super::metrics::Metrics;
 use super::route::{self, Access, Action, Header, Method, Route, Style};
 use super::stream;
+use super::turnstile::Ledger;
 
 /// Bodies with pictures that may be in memory at once.
 const BODIES: usize = 4;
-/// Commands with pictures at work at once; they take turns on the door's vision anyway.
-const PICTURES: usize = 2;
+/// Commands with pictures at work at once. They take turns on the door's vision anyway, and 25 megapixels take 200 MB while
+/// they are decoded.
+const PICTURES: usize = 1;
 /// Other commands at work at once.
 const LIGHT: usize = 4;
 /// Event streams open at once.
@@ -55,10 +57,16 @@ pub(super) struct Shared {
     pub(super) streams: Arc<Semaphore>,
     /// Whether connections are encrypted.
     secure: bool,
+    ledger: Arc<Ledger>,
 }
 
 impl Shared {
-    pub(super) fn new(operations: Arc<dyn Operations>, per_second: u32, secure: bool) -> Self {
+    pub(super) fn new(
+        operations: Arc<dyn Operations>,
+        per_second: u32,
+        secure: bool,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         Self {
             operations,
@@ -70,6 +78,7 @@ impl Shared {
             light: semaphore(LIGHT),
             streams: semaphore(STREAMS),
             secure,
+            ledger,
         }
     }
 
@@ -125,11 +134,29 @@ async fn serve(
     request: Request<Incoming>,
 ) -> Response {
     let begun = shared.operations.mono_ms();
-    let outcome = answer(&shared, route, address, path, request, begun).await;
-    let response = match outcome {
+    let spare = shared.ledger.is_spare(address);
+    let outcome = match route.action {
+        Action::AtOnce(serve) => serve().map(Answer::into_response),
+        Action::Ask { .. }
+        | Action::Picture(_)
+        | Action::Serve(_)
+        | Action::Metrics
+        | Action::EventStream
+        | Action::EventFile { .. } => {
+            if spare {
+                Err(Refusal::busy("the door has too many connections; try again in a moment"))
+            } else {
+                answer(&shared, route, address, path, request, begun).await
+            }
+        }
+    };
+    let mut response = match outcome {
         Ok(response) => response,
         Err(refusal) => refused(route.style, &refusal).into_response(),
     };
+    if spare {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let took_ms = shared.operations.mono_ms().saturating_sub(begun);
     let status = response.status().as_u16();
     shared.metrics.count(status, took_ms);
@@ -154,7 +181,7 @@ async fn answer(
     let large = route.media.limit() > 1 << 20;
     // Held until the answer is made, so that pictures in memory stay bounded.
     let _body_permit = if large { Some(turn(&shared.bodies).await?) } else { None };
-    let body = call::read(request, route.media).await?;
+    let body = call::read(request, route.media, shared.ledger.patience.body).await?;
     let secure = shared.secure;
     let call = Call { caller, path, query, headers, body, secure, begun };
 
@@ -210,6 +237,7 @@ async fn perform(
                 }
                 other => Err(unexpected(&other)),
             },
+            Action::AtOnce(serve) => serve(),
             Action::EventStream | Action::EventFile { .. } => {
                 Err(Refusal::new(Code::Internal, "a stream is no single answer"))
             }

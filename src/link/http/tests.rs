@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+mod crowd;
 mod hostile;
+mod order;
 
 use super::console::tests::Doorman;
 use super::route::{Access, Action, Header, Media, Method, Route, all};
-use super::{HttpConfig, HttpServer, openapi};
+use super::{HttpConfig, HttpServer, Patience, openapi};
 use crate::wire::{
     Caller, Code, Command, Enrolled, EventPage, Identified, Operations, Refusal, Reply, Scope, Scopes, SignIn,
 };
@@ -96,9 +98,13 @@ pub(super) struct House {
 
 impl House {
     pub(super) fn new() -> Self {
+        Self::with(8, Patience::default())
+    }
+
+    fn with(connections: usize, patience: Patience) -> Self {
         let memory = Arc::new(Memory::default());
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = HttpConfig { listen, tls: None, per_second: 1_000, connections: 8 };
+        let config = HttpConfig { listen, tls: None, per_second: 1_000, connections, patience };
         let server = HttpServer::start(config, Arc::clone(&memory) as Arc<dyn Operations>).unwrap();
         Self { server, memory }
     }
@@ -389,29 +395,6 @@ fn events_stream_until_the_client_goes() {
         seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
     assert!(seen.contains("text/event-stream") && seen.contains("id: 1"), "{seen}");
-}
-
-#[test]
-fn idle_connections_are_bounded_and_the_server_ends_in_order() {
-    let house = House::new();
-    let mut idle: Vec<TcpStream> = (0..200).map(|_| house.connect()).collect();
-    std::thread::park_timeout(Duration::from_millis(300));
-    let open = idle
-        .iter_mut()
-        .filter_map(|stream| {
-            stream.set_nonblocking(true).unwrap();
-            // Closed ones read an end or a reset.
-            let read = stream.read(&mut [0]);
-            matches!(read, Err(e) if e.kind() == std::io::ErrorKind::WouldBlock).then_some(())
-        })
-        .count();
-    assert_eq!(open, 8, "as many as there may be");
-    drop(idle);
-    std::thread::park_timeout(Duration::from_millis(300));
-    assert_eq!(house.ask("GET", "/healthz", &[], b"").0, 200);
-    let address = house.server.address();
-    house.server.stop();
-    assert!(TcpStream::connect(address).is_err());
 }
 
 #[test]
