@@ -7,6 +7,7 @@
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin TZ=UTC OSTIARY_DATA=/var/lib/ostiary
 mount -t proc proc /proc
 mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
 mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
 exec >/dev/console 2>&1 </dev/null
@@ -23,22 +24,24 @@ check() {
 }
 field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
 life=$(sed -n 's/.*life=\([0-9]*\).*/\1/p' /proc/cmdline)
-seen=$(sed -n 's/.*seen=\([0-9a-f:]*\).*/\1/p' /proc/cmdline)
+known=$(sed -n 's/.*seen=\([0-9a-f:]*\).*/\1/p' /proc/cmdline)
 
 if [ -e $OSTIARY_DATA/gallery.redb ]; then
     check opens "the gallery opens, every record is whole" ostiary status
     check chain "the journal is whole" ostiary events verify
     say "PEOPLE $(ostiary persons list --json | grep -o '"id":"[^"]*' | cut -d'"' -f4 | tr '\n' ' ')"
-    if [ -n "$seen" ]; then
+    if [ -n "$known" ]; then
         ostiary events list --json >/tmp/events
-        check kept "the last event that anybody saw is there, unchanged" grep -q "$(echo "$seen" | cut -d: -f2)" /tmp/events
+        check kept "the last event that anybody saw is there, unchanged" grep -q "$(echo "$known" | cut -d: -f2)" /tmp/events
     fi
 fi
 case $(cat /proc/cmdline) in *last=yes*) say DONE && sync && echo o >/proc/sysrq-trigger ;; esac
+probe feed /dev/video10 3 /exam/hall/*.jpg &
+sleep 0.5
 ostiary run --board $board >/tmp/run 2>&1 &
-for tenth in $(seq 300); do
-    ostiary door state >/tmp/door 2>/dev/null && break
-    sleep 0.1
+for fifth in $(seq 150); do
+    ostiary door state >/tmp/door 2>/dev/null && grep -q locked /tmp/door && break
+    sleep 0.2
 done
 check locked "the door is locked: $(head -n 1 /tmp/door)" grep -q locked /tmp/door
 check locked "the relay is released" grep -q 0 $relay

@@ -17,12 +17,12 @@ const ORDERS = {
   audit: ['GET', '/v1/audit'], config: ['PUT', '/v1/config', {}], rules: ['PUT', '/v1/access/rules', { nonsense: 1 }],
 };
 
-const ask = (method, path, body) => page.evaluate(async (m, p, b) => {
+const ask = (method, path, body) => page.evaluate(async ([m, p, b]) => {
   const { csrf } = await (await fetch('/console/session')).json();
   const response = await fetch(p, { method: m, headers: { 'x-csrf-token': csrf || '', 'content-type': 'application/json' }, body: m === 'GET' ? undefined : JSON.stringify(b || {}) });
   const told = await response.text();
   return { status: response.status, body: told.startsWith('{') ? JSON.parse(told) : told };
-}, method, path, body);
+}, [method, path, body]);
 
 async function opens() {
   await go('#/live');
