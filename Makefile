@@ -66,9 +66,10 @@ test-aarch64-product: bootstrap ## The whole program for 64-bit Arm, built and r
 	@scripts/cross setup
 	@scripts/cross product
 
-board-test: bootstrap ## The package in an emulated Arm board with systemd: camera to relay, trouble, 1970 (20 minutes the first time)
+board-test: bootstrap ## The package in an emulated Arm board with systemd: camera to relay, trouble, 1970, power cuts (30 minutes the first time)
 	@scripts/board setup
 	@scripts/board exam
+	@scripts/board cuts $${OSTIARY_CUTS:-20}
 
 board-cuts: bootstrap ## 500 power cuts of the emulated board while it enrols people and writes events (hours)
 	@scripts/board setup
